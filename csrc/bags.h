@@ -1,0 +1,43 @@
+// How ids (n,) are cut into bags, and one backward call over them.
+#pragma once
+
+#include "ids.h"
+#include "pooling.h"
+#include "views.h"
+
+namespace pyembed {
+
+// Bag b holds the ids [begin(b), end(b)). A plain lookup is a bag of length 1 for each id, summed.
+struct Bags {
+    i64 count;
+    i64 length;          // of every bag, where offsets is null
+    const i64* offsets;  // (count + 1,) or null
+
+    i64 begin(i64 bag) const { return offsets != nullptr ? offsets[bag] : bag * length; }
+    i64 end(i64 bag) const { return begin(bag + 1); }
+    i64 ids() const { return begin(count); }
+
+    // About how many bags hold `ids` ids.
+    i64 bags_of(i64 ids) const {
+        const i64 bags =
+            this->ids() > 0 ? static_cast<i64>(static_cast<double>(count) / this->ids() * ids) : count;
+        return bags > 1 ? (bags < ids ? bags : ids) : 1;
+    }
+};
+
+// What one backward call was given: nothing is copied, nothing computed.
+template <class T>
+struct Contribution {
+    Ids ids;
+    Bags bags;
+    Pooling pooling;
+    const T* weights;        // (ids,) or null
+    Rows<const T> gradient;  // (bags, D)
+    double scale;
+
+    // A source is a row of `gradient` with a coefficient of its own: one a bag, or, with weights, one an id.
+    i64 sources() const { return weights != nullptr ? ids.count : bags.count; }
+    bool has_coefficients() const { return weights != nullptr || pooling != Pooling::sum || scale != 1.0; }
+};
+
+}  // namespace pyembed

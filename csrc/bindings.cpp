@@ -1,0 +1,117 @@
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdlib>
+
+#include "buffer.h"
+#include "dispatch.h"
+#include "kernels.h"
+#include "operations.h"
+#include "python/arguments.h"
+#include "python/gradient.h"
+#include "python/table.h"
+#include "threads.h"
+
+namespace pyembed {
+namespace {
+
+// A zeroed table whose memory is touched only where it is written.
+py::array zeros(const Shape& shape, const std::string& dtype) {
+    const py::dtype type(dtype);
+    const py::ssize_t item = type.itemsize();
+    py::ssize_t bytes = item;
+    for (const py::ssize_t axis : shape) {
+        if (axis < 0) throw py::value_error("shape " + shape_text(shape) + " has a negative axis");
+        if (axis > 0 && bytes > PTRDIFF_MAX / axis)
+            throw py::value_error("shape " + shape_text(shape) + " has more bytes than an address can count");
+        bytes *= axis;
+    }
+    struct Owned {
+        void* data;
+        std::size_t bytes;
+    };
+    const std::size_t size = static_cast<std::size_t>(bytes);
+    auto* const owned = new Owned{allocate_zeroed(size), size};
+    const py::capsule owner(owned, [](void* pointer) {
+        auto* const dying = static_cast<Owned*>(pointer);
+        free_zeroed(dying->data, dying->bytes);
+        delete dying;
+    });
+    return py::array(type, shape, owned->data, owner);
+}
+
+template <class Fill>
+void fill(py::handle array, Fill fill_rows) {
+    std::visit(
+        [&](auto rows) {
+            const py::gil_scoped_release no_gil;
+            fill_rows(rows);
+        },
+        matrix_argument(array, "array", true));
+}
+
+const char* build_name() {
+#if defined(__clang__)
+    return "clang " __clang_version__;
+#elif defined(__GNUC__)
+    return "gcc " __VERSION__;
+#else
+    return "msvc";
+#endif
+}
+
+constexpr bool has_openmp =
+#if defined(_OPENMP)
+    true;
+#else
+    false;
+#endif
+
+void set_num_threads(i64 n) {
+    if (n < 1 || n > 4096)
+        throw py::value_error("n=" + std::to_string(n) + " is not a number of threads (1 to 4096)");
+    set_max_threads(static_cast<int>(n));
+}
+
+py::dict config() {
+    using namespace py::literals;
+    return py::dict("threads"_a = max_threads(), "openmp"_a = has_openmp, "forked"_a = is_forked_child(),
+                    "isa"_a = kernel_set().name, "isa_available"_a = instruction_sets(),
+                    "compiler"_a = build_name());
+}
+
+}  // namespace
+}  // namespace pyembed
+
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+    using namespace pyembed;
+    const char* const wanted = std::getenv("PYEMBED_ISA");
+    try {
+        choose_instruction_set(wanted != nullptr ? wanted : "");
+    } catch (const std::invalid_argument& error) {
+        throw py::import_error(error.what());
+    }
+
+    module.attr("__version__") = PYEMBED_VERSION;
+    bind_table(module);
+    bind_gradient(module);
+
+    module.def("zeros", zeros, py::arg("shape"), py::arg("dtype"));
+    module.def(
+        "fill_uniform",
+        [](py::handle array, u64 seed, i64 first_row, double low, double high) {
+            fill(array, [=](auto rows) { fill_uniform(rows, seed, first_row, low, high); });
+        },
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("low"), py::arg("high"));
+    module.def(
+        "fill_normal",
+        [](py::handle array, u64 seed, i64 first_row, double mean, double stddev) {
+            fill(array, [=](auto rows) { fill_normal(rows, seed, first_row, mean, stddev); });
+        },
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("mean"), py::arg("stddev"));
+
+    module.def("set_num_threads", set_num_threads, py::arg("n"));
+    module.def("get_num_threads", max_threads);
+    module.def("config", config);
+    module.def("release_memory", release_memory);
+}

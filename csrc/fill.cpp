@@ -1,0 +1,82 @@
+#include <algorithm>
+#include <cmath>
+
+#include "operations.h"
+#include "philox.h"
+#include "threads.h"
+
+namespace pyembed {
+namespace {
+
+// Two numbers in (0, 1) of 53 bits from each block; float32 tables are the rounded float64 ones.
+struct Uniforms {
+    double first;
+    double second;
+};
+
+double unit(u32 high, u32 low) {
+    const u64 bits = (static_cast<u64>(high) << 32 | low) >> 11;
+    return (static_cast<double>(bits) + 0.5) * 0x1p-53;
+}
+
+Uniforms uniforms(u64 seed, i64 row, i64 pair) {
+    const u64 r = static_cast<u64>(row);
+    const PhiloxBlock block =
+        philox({{static_cast<u32>(pair), 0, static_cast<u32>(r), static_cast<u32>(r >> 32)}}, seed);
+    return {unit(block.words[0], block.words[1]), unit(block.words[2], block.words[3])};
+}
+
+// draw turns a pair of uniforms into the values of two neighbouring columns.
+template <class T, class Draw>
+void fill(Rows<T> out, u64 seed, i64 first_row, Draw draw) {
+    const i64 row_bytes = out.dim * static_cast<i64>(sizeof(T));
+    const i64 block = 1 + 4096 / (out.dim + 1);
+    // A draw costs as much as moving about 16 bytes for each byte it makes.
+    parallel_blocks(out.rows, block, threads_for(16 * out.rows * row_bytes), [&](i64 begin, i64 end, int) {
+        for (i64 row = begin; row < end; ++row) {
+            T* const to = out.row(row);
+            for (i64 column = 0; column < out.dim; column += 2) {
+                const Uniforms values = draw(uniforms(seed, first_row + row, column / 2));
+                to[column] = static_cast<T>(values.first);
+                if (column + 1 < out.dim) to[column + 1] = static_cast<T>(values.second);
+            }
+        }
+    });
+}
+
+}  // namespace
+
+template <class T>
+void fill_zeros(Rows<T> dst) {
+    const i64 row_bytes = dst.dim * static_cast<i64>(sizeof(T));
+    const i64 block = 1 + (256 << 10) / (row_bytes + 1);
+    parallel_blocks(dst.rows, block, threads_for(dst.rows * row_bytes), [&](i64 begin, i64 end, int) {
+        for (i64 row = begin; row < end; ++row) std::fill_n(dst.row(row), dst.dim, T{0});
+    });
+}
+
+template <class T>
+void fill_uniform(Rows<T> out, u64 seed, i64 first_row, double low, double high) {
+    fill(out, seed, first_row, [=](Uniforms u) -> Uniforms {
+        return {low + (high - low) * u.first, low + (high - low) * u.second};
+    });
+}
+
+// Box & Muller (1958).
+template <class T>
+void fill_normal(Rows<T> out, u64 seed, i64 first_row, double mean, double stddev) {
+    fill(out, seed, first_row, [=](Uniforms u) -> Uniforms {
+        constexpr double two_pi = 6.283185307179586476925;
+        const double radius = stddev * std::sqrt(-2.0 * std::log(u.first));
+        return {mean + radius * std::cos(two_pi * u.second), mean + radius * std::sin(two_pi * u.second)};
+    });
+}
+
+template void fill_zeros(Rows<float>);
+template void fill_zeros(Rows<double>);
+template void fill_uniform(Rows<float>, u64, i64, double, double);
+template void fill_uniform(Rows<double>, u64, i64, double, double);
+template void fill_normal(Rows<float>, u64, i64, double, double);
+template void fill_normal(Rows<double>, u64, i64, double, double);
+
+}  // namespace pyembed

@@ -1,0 +1,30 @@
+#include <algorithm>
+
+#include "operations.h"
+#include "threads.h"
+
+namespace pyembed {
+
+template <class T>
+std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& rule, Rows<T> out) {
+    if (const auto bad = find_bad_id(ids, rule)) return bad;
+    const auto copy_rows = kernels<T>().copy_rows;
+    const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
+    constexpr i64 block = 2048;
+    parallel_blocks(ids.count, block, threads_for(ids.count * row_bytes), [&](i64 begin, i64 end, int) {
+        constexpr i64 piece = 256;
+        i64 rows[piece + prefetch_distance];
+        for (i64 start = begin; start < end; start += piece) {
+            const i64 stop = std::min(start + piece, end);
+            const i64 ahead = std::min(stop + prefetch_distance, end);
+            resolve_ids(ids, rule, start, ahead, rows);
+            copy_rows(table, rows, stop - start, ahead - stop, out.row(start), out.stride);
+        }
+    });
+    return std::nullopt;
+}
+
+template std::optional<BadId> gather(Rows<const float>, const Ids&, const IdRule&, Rows<float>);
+template std::optional<BadId> gather(Rows<const double>, const Ids&, const IdRule&, Rows<double>);
+
+}  // namespace pyembed

@@ -1,0 +1,98 @@
+#include <algorithm>
+#include <vector>
+
+#include "operations.h"
+#include "threads.h"
+
+namespace pyembed {
+namespace {
+
+// A group of consecutive bags with their rows resolved and those without a row taken out.
+template <class T>
+class Group {
+  public:
+    Group(i64 most_ids, i64 most_bags)
+        : rows_(Buffer::of<i64>(most_ids)),
+          weights_(Buffer::of<T>(most_ids)),
+          ends_(Buffer::of<i64>(most_bags)),
+          divisors_(Buffer::of<T>(most_bags)) {}
+
+    BagRows<T> resolve(const Ids& ids, const IdRule& rule, const Bags& bags, i64 begin, i64 end,
+                       Pooling pooling, const T* weights) {
+        i64* const rows = rows_.as<i64>();
+        T* const kept_weights = weights_.template as<T>();
+        const i64 first = bags.begin(begin);
+        resolve_ids(ids, rule, first, bags.end(end - 1), rows);
+        i64 kept = 0;
+        for (i64 bag = begin; bag < end; ++bag) {
+            Divisor divisor(pooling);
+            for (i64 i = bags.begin(bag); i < bags.end(bag); ++i) {
+                const i64 row = rows[i - first];
+                if (row == no_row) continue;
+                rows[kept] = row;
+                if (weights != nullptr) kept_weights[kept] = weights[i];
+                divisor.add(weights != nullptr ? weights[i] : 1.0);
+                ++kept;
+            }
+            ends_.as<i64>()[bag - begin] = kept;
+            divisors_.template as<T>()[bag - begin] = static_cast<T>(divisor.value());
+        }
+        return {rows, weights != nullptr ? kept_weights : nullptr, ends_.as<i64>(),
+                pooling == Pooling::sum ? nullptr : divisors_.template as<T>(), end - begin};
+    }
+
+  private:
+    Buffer rows_;
+    Buffer weights_;
+    Buffer ends_;
+    Buffer divisors_;
+};
+
+constexpr i64 ids_in_group = 1024;
+constexpr i64 bags_in_group = 256;
+
+// Where the group that starts with bag `begin` ends: a bag of its own where it is large.
+i64 group_end(const Bags& bags, i64 begin, i64 end) {
+    const i64 stop = std::min(begin + bags_in_group, end);
+    i64 bag = begin + 1;
+    while (bag < stop && bags.end(bag) - bags.begin(begin) <= ids_in_group) ++bag;
+    return bag;
+}
+
+i64 longest(const Bags& bags) {
+    if (bags.offsets == nullptr) return bags.length;
+    i64 most = 0;
+    for (i64 bag = 0; bag < bags.count; ++bag) most = std::max(most, bags.end(bag) - bags.begin(bag));
+    return most;
+}
+
+}  // namespace
+
+template <class T>
+std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
+                                Pooling pooling, const T* weights, Rows<T> out) {
+    if (const auto bad = find_bad_id(ids, rule)) return bad;
+    const auto pool_rows = kernels<T>().pool_rows;
+    const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
+    const int threads = threads_for(ids.count * row_bytes);
+    std::vector<Group<T>> groups;
+    for (int member = 0; member < threads; ++member)
+        groups.emplace_back(std::max(ids_in_group, longest(bags)), bags_in_group);
+    parallel_blocks(bags.count, bags.bags_of(4 * ids_in_group), threads, [&](i64 begin, i64 end, int member) {
+        for (i64 bag = begin; bag < end;) {
+            const i64 stop = group_end(bags, bag, end);
+            const BagRows<T> rows = groups[static_cast<std::size_t>(member)].resolve(ids, rule, bags, bag,
+                                                                                     stop, pooling, weights);
+            pool_rows(table, rows, out.row(bag), out.stride);
+            bag = stop;
+        }
+    });
+    return std::nullopt;
+}
+
+template std::optional<BadId> gather_bag(Rows<const float>, const Ids&, const IdRule&, const Bags&, Pooling,
+                                         const float*, Rows<float>);
+template std::optional<BadId> gather_bag(Rows<const double>, const Ids&, const IdRule&, const Bags&, Pooling,
+                                         const double*, Rows<double>);
+
+}  // namespace pyembed

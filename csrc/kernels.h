@@ -1,0 +1,68 @@
+// The chunk loops that exist once per instruction set (see simd/), as a table of functions.
+#pragma once
+
+#include "rules.h"
+#include "segments.h"
+#include "views.h"
+
+namespace pyembed {
+
+// How many rows ahead of their use rows are fetched into the cache.
+constexpr i64 prefetch_distance = 16;
+
+// Bags of resolved rows: bag b sums rows[ends[b - 1]] … rows[ends[b] - 1], then divides by divisors[b].
+template <class T>
+struct BagRows {
+    const i64* rows;
+    const T* weights;   // beside rows, or null
+    const i64* ends;    // (bags,)
+    const T* divisors;  // (bags,) or null
+    i64 bags;
+};
+
+template <class T, class Rule>
+using StepKernel = void (*)(const Segments<T>&, i64 begin, i64 end, T* scratch, Rows<T> table, Rows<T> state,
+                            const Rule&);
+
+// Kernels over segments take those that start in [begin, end) of the pairs, and scratch (dim,).
+template <class T>
+struct Kernels {
+    // out (n, dim): the table's rows, zeros for no_row; rows[n] … rows[n + ahead - 1] are looked up next.
+    void (*copy_rows)(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride);
+    // out (bags, dim): one pooled row a bag
+    void (*pool_rows)(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride);
+    // dst[rows[i]] += values[i], each element atomically; no_row is left out
+    void (*add_rows_atomically)(Rows<T> dst, const i64* rows, i64 n, const T* values, i64 stride);
+    // out (end - begin, dim): the sources of the pairs [begin, end), each times its coefficient
+    void (*copy_sources)(const Pairs&, const Sources<T>&, i64 begin, i64 end, i64 dim, T* out);
+    // out (dim,): the sum of the sources of the pairs [begin, end)
+    void (*sum_sources)(const Pairs&, const Sources<T>&, i64 begin, i64 end, i64 dim, T* out);
+    // rows (segments,), out (segments, dim): each segment's row and sum
+    void (*store_segments)(const Segments<T>&, i64 begin, i64 end, T* scratch, i64* rows, T* out);
+    // dst[row] += the segment's sum
+    void (*add_segments)(const Segments<T>&, i64 begin, i64 end, T* scratch, Rows<T> dst);
+
+    StepKernel<T, Sgd<T>> sgd;
+    StepKernel<T, Momentum<T>> momentum;
+    StepKernel<T, Adam<T>> adam;
+};
+
+struct KernelSet {
+    const char* name;
+    Kernels<float> float32;
+    Kernels<double> float64;
+};
+
+// The set in use: the fastest that this processor has, or the one that PYEMBED_ISA names.
+const KernelSet& kernel_set();
+
+template <class T>
+const Kernels<T>& kernels() {
+    if constexpr (sizeof(T) == sizeof(float)) {
+        return kernel_set().float32;
+    } else {
+        return kernel_set().float64;
+    }
+}
+
+}  // namespace pyembed

@@ -1,0 +1,65 @@
+// What the library computes, without Python. Arguments are checked by the callers, but for ids: those are
+// checked here, in the pass that reads them, and nothing is written where one is bad.
+#pragma once
+
+#include <optional>
+
+#include "bags.h"
+#include "ids.h"
+#include "plan.h"
+#include "views.h"
+
+namespace pyembed {
+
+// out (ids, D) = the rows of table (V, D); zeros for ids without a row
+template <class T>
+std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& rule, Rows<T> out);
+
+// out (bags, D) = the pooled rows of each bag; weights (ids,) or null
+template <class T>
+std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
+                                Pooling pooling, const T* weights, Rows<T> out);
+
+// dst (V, D)[id] += rows (ids, D), by atomic additions in no fixed order
+template <class T>
+std::optional<BadId> scatter_add_atomically(Rows<T> dst, const Ids& ids, const IdRule& rule,
+                                            Rows<const T> rows);
+
+// dst = 0
+template <class T>
+void fill_zeros(Rows<T> dst);
+
+// dst (V, D) += the sorted plan's gradient
+template <class T>
+void add_gradient(const Plan<T>& plan, Rows<T> dst);
+
+// How many rows the sorted plan's gradient touches.
+template <class T>
+i64 count_rows(const Plan<T>& plan);
+
+// rows (count_rows,) ascending, out (count_rows, D): the sorted plan's gradient
+template <class T>
+void coalesce(const Plan<T>& plan, i64* rows, T* out);
+
+// rows (count,), out (count, D): the gradient of each id that has a row; the plan keeps the order of position
+template <class T>
+void expand(const Plan<T>& plan, i64* rows, T* out);
+
+// out (rows, D) = draws that depend on (seed, first_row + row, column) alone: any range of rows of a table
+// can be filled by itself, at any number of threads. Philox4x32-10 (Salmon et al. 2011).
+template <class T>
+void fill_uniform(Rows<T> out, u64 seed, i64 first_row, double low, double high);
+template <class T>
+void fill_normal(Rows<T> out, u64 seed, i64 first_row, double mean, double stddev);
+
+// One optimizer step: the sorted plan's gradient updates table (V, D) and state (V, …) in place.
+template <class T, class Rule>
+void step(const Plan<T>& plan, StepKernel<T, Rule> kernel, const Rule& rule, Rows<T> table, Rows<T> state) {
+    const i64 traffic = 2 * (table.dim + state.dim) * static_cast<i64>(sizeof(T));
+    PlanSegments<T>(plan).for_each_block(traffic,
+                                         [&](const Segments<T>& segments, i64 begin, i64 end, T* scratch) {
+                                             kernel(segments, begin, end, scratch, table, state, rule);
+                                         });
+}
+
+}  // namespace pyembed

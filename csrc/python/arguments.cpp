@@ -1,0 +1,304 @@
+#include "arguments.h"
+
+#include <algorithm>
+
+namespace pyembed {
+namespace {
+
+constexpr int aligned_flag = 0x100;  // NPY_ARRAY_ALIGNED
+
+bool is_native(const py::array& array) {
+    const char order = array.dtype().byteorder();
+    return order == '=' || order == '|';
+}
+
+std::string text(py::handle object) {
+    return py::str(object).cast<std::string>();
+}
+
+std::string type_name(py::handle object) {
+    return text(py::type::of(object).attr("__name__"));
+}
+
+template <class T>
+bool has_dtype(const py::array& array) {
+    const py::dtype dtype = array.dtype();
+    return dtype.kind() == 'f' && dtype.itemsize() == sizeof(T) && is_native(array);
+}
+
+// The array's memory as rows of its last axis, where all the others collapse into one stride.
+template <class T>
+std::optional<Rows<T>> rows_of(const py::array& array) {
+    constexpr py::ssize_t item = sizeof(T);
+    const py::ssize_t axes = array.ndim();
+    if (axes == 0 || (array.flags() & aligned_flag) == 0) return std::nullopt;
+    const i64 dim = array.shape(axes - 1);
+    if (dim > 1 && array.strides(axes - 1) != item) return std::nullopt;
+    i64 rows = 1;
+    for (py::ssize_t axis = 0; axis + 1 < axes; ++axis) rows *= array.shape(axis);
+    T* const data = static_cast<T*>(const_cast<void*>(array.data()));
+    if (rows == 0 || dim == 0) return Rows<T>{data, rows, dim, dim};
+    i64 inner_rows = 1;
+    i64 row_bytes = dim * item;
+    for (py::ssize_t axis = axes - 2; axis >= 0; --axis) {
+        if (array.shape(axis) == 1) continue;
+        if (inner_rows == 1)
+            row_bytes = array.strides(axis);
+        else if (array.strides(axis) != row_bytes * inner_rows)
+            return std::nullopt;
+        inner_rows *= array.shape(axis);
+    }
+    if (row_bytes % item != 0) return std::nullopt;
+    return Rows<T>{data, rows, dim, row_bytes / item};
+}
+
+// Rows that overlap each other cannot be written by several threads, nor mean anything.
+template <class T>
+bool rows_overlap(const Rows<T>& view) {
+    return view.rows > 1 && view.dim > 0 && std::abs(view.stride) < view.dim;
+}
+
+template <class T>
+Rows<T> matrix_rows(const py::array& array, const char* name, bool writeable) {
+    const auto rows = rows_of<T>(array);
+    if (!rows)
+        throw py::value_error(
+            std::string(name) +
+            " must have contiguous rows (a unit stride along its last axis) in aligned memory; "
+            "numpy.ascontiguousarray makes a copy that has");
+    if (writeable && !array.writeable()) throw py::value_error(std::string(name) + " is read-only");
+    if (writeable && rows_overlap(*rows))
+        throw py::value_error(std::string(name) + " has rows that share memory, and cannot be written");
+    return *rows;
+}
+
+py::array array_argument(py::handle object, const char* name) {
+    if (!py::isinstance<py::array>(object))
+        throw py::type_error(std::string(name) + " must be a numpy.ndarray, not " + type_name(object));
+    return py::reinterpret_borrow<py::array>(object);
+}
+
+py::array as_array(py::handle object) {
+    if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
+    return py::module_::import("numpy").attr("asarray")(object);
+}
+
+void check_shape(const py::array& array, const char* name, const Shape& shape) {
+    if (shape_of(array) != shape)
+        throw py::value_error(std::string(name) + " has shape " + shape_text(shape_of(array)) +
+                              ", but must have shape " + shape_text(shape));
+}
+
+template <class T>
+void check_dtype(const py::array& array, const char* name) {
+    if (!has_dtype<T>(array))
+        throw py::type_error(std::string(name) + " must have dtype " + dtype_name<T>() +
+                             ", as the table, not " + text(array.dtype()));
+}
+
+py::array contiguous(const py::array& array, const char* dtype) {
+    return py::module_::import("numpy")
+        .attr("ascontiguousarray")(array, dtype)
+        .attr("reshape")(shape_of(array));
+}
+
+bool is_contiguous(const py::array& array) {
+    return (array.flags() & py::array::c_style) != 0 && (array.flags() & aligned_flag) != 0;
+}
+
+std::optional<IdType> id_type(const py::array& array) {
+    const py::dtype dtype = array.dtype();
+    const char kind = dtype.kind();
+    if (kind == 'i' && dtype.itemsize() == 8) return IdType::int64;
+    if (kind == 'i' && dtype.itemsize() == 4) return IdType::int32;
+    if (kind == 'u' && dtype.itemsize() == 8) return IdType::uint64;
+    return std::nullopt;
+}
+
+void refuse_offsets(i64 bag, i64 offset, const std::string& why) {
+    throw py::value_error("offsets[" + std::to_string(bag) + "] is " + std::to_string(offset) + ", but " +
+                          why);
+}
+
+}  // namespace
+
+std::string shape_text(const Shape& shape) {
+    return text(py::tuple(py::cast(shape)));
+}
+
+Shape shape_of(const py::array& array) {
+    return Shape(array.shape(), array.shape() + array.ndim());
+}
+
+AnyRows matrix_argument(py::handle object, const char* name, bool writeable) {
+    const py::array array = array_argument(object, name);
+    const bool single = has_dtype<float>(array);
+    if (!single && !has_dtype<double>(array))
+        throw py::type_error(std::string(name) + " must have dtype float32 or float64, not " +
+                             text(array.dtype()));
+    if (array.ndim() != 2)
+        throw py::value_error(std::string(name) + " must have two axes (rows, dim), not shape " +
+                              shape_text(shape_of(array)));
+    if (single) return matrix_rows<float>(array, name, writeable);
+    return matrix_rows<double>(array, name, writeable);
+}
+
+template <class T>
+RowsArgument<const T> input_rows(py::handle object, const char* name, const Shape& shape) {
+    py::array array = as_array(object);
+    check_dtype<T>(array, name);
+    check_shape(array, name, shape);
+    auto rows = rows_of<T>(array);
+    if (!rows) {
+        array = contiguous(array, dtype_name<T>());
+        rows = rows_of<T>(array);
+    }
+    return {array, read_only(*rows)};
+}
+
+template <class T>
+RowsArgument<T> output_rows(py::handle object, const char* name, const Shape& shape) {
+    py::array array = array_argument(object, name);
+    check_dtype<T>(array, name);
+    check_shape(array, name, shape);
+    return {array, matrix_rows<T>(array, name, true)};
+}
+
+template <class T>
+RowsArgument<T> new_rows(const Shape& shape) {
+    py::array array = py::array_t<T>(shape);
+    return {array, *rows_of<T>(array)};
+}
+
+IdsArgument ids_argument(py::handle object, const char* name) {
+    py::array array = as_array(object);
+    const char kind = array.dtype().kind();
+    const bool is_empty_sequence = array.size() == 0 && !py::isinstance<py::array>(object);
+    if (kind != 'i' && kind != 'u' && !is_empty_sequence)
+        throw py::type_error(std::string(name) + " must be integers, not " + text(array.dtype()));
+    auto type = id_type(array);
+    if (!type || !is_native(array) || !is_contiguous(array)) {
+        const bool is_large = type == IdType::uint64;
+        array = contiguous(array, is_large ? "uint64" : "int64");
+        type = is_large ? IdType::uint64 : IdType::int64;
+    }
+    return {array, {array.data(), array.size(), *type}};
+}
+
+BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool include_last_offset) {
+    const i64 count = ids.ids.count;
+    if (ids.array.ndim() == 2) {
+        if (!offsets.is_none())
+            throw py::value_error("ids with two axes are bags of equal length and take no offsets");
+        return {{}, {ids.array.shape(0), ids.array.shape(1), nullptr}};
+    }
+    if (ids.array.ndim() != 1)
+        throw py::value_error("ids of bags must have one axis (with offsets) or two, not shape " +
+                              shape_text(ids.shape()));
+    if (offsets.is_none()) throw py::value_error("ids with one axis need offsets, which start each bag");
+
+    const IdsArgument starts = ids_argument(offsets, "offsets");
+    const py::dtype dtype = as_array(offsets).dtype();
+    if (starts.ids.count > 0 && (dtype.kind() != 'i' || dtype.itemsize() < 4))
+        throw py::type_error("offsets must have dtype int32 or int64, not " + text(dtype));
+    if (starts.array.ndim() != 1)
+        throw py::value_error("offsets must have one axis, not shape " + shape_text(starts.shape()));
+    std::vector<i64> bounds(static_cast<std::size_t>(starts.ids.count));
+    for (i64 bag = 0; bag < starts.ids.count; ++bag) {
+        const std::size_t b = static_cast<std::size_t>(bag);
+        bounds[b] = starts.ids.type == IdType::int32 ? static_cast<const std::int32_t*>(starts.ids.data)[bag]
+                                                     : static_cast<const i64*>(starts.ids.data)[bag];
+        if (bag == 0 && bounds[b] != 0) refuse_offsets(bag, bounds[b], "the first bag must start at 0");
+        if (bag > 0 && bounds[b] < bounds[b - 1]) refuse_offsets(bag, bounds[b], "offsets must ascend");
+        if (bounds[b] > count)
+            refuse_offsets(bag, bounds[b], "there are only " + std::to_string(count) + " ids");
+    }
+    if (!include_last_offset) {
+        if (bounds.empty() && count > 0)
+            throw py::value_error("offsets is empty, but there are " + std::to_string(count) + " ids");
+        bounds.push_back(count);
+    } else if (bounds.empty()) {
+        throw py::value_error(
+            "offsets is empty, but include_last_offset=True needs at least the last offset");
+    } else if (bounds.back() != count) {
+        refuse_offsets(
+            starts.ids.count - 1, bounds.back(),
+            "with include_last_offset=True the last must be the number of ids, " + std::to_string(count));
+    }
+    BagsArgument result{std::move(bounds), {}};
+    result.bags = {static_cast<i64>(result.offsets.size()) - 1, 0, result.offsets.data()};
+    return result;
+}
+
+template <class T>
+WeightsArgument<T> weights_argument(py::handle object, const IdsArgument& ids) {
+    if (object.is_none()) return {py::array(), nullptr};
+    py::array array = as_array(object);
+    check_dtype<T>(array, "per_sample_weights");
+    check_shape(array, "per_sample_weights", ids.shape());
+    if (!is_contiguous(array)) array = contiguous(array, dtype_name<T>());
+    return {array, static_cast<const T*>(array.data())};
+}
+
+OutOfRange out_of_range_argument(const std::string& name) {
+    if (name == "raise") return OutOfRange::raise;
+    if (name == "clip") return OutOfRange::clip;
+    if (name == "zero") return OutOfRange::zero;
+    if (name == "wrap") return OutOfRange::wrap;
+    throw py::value_error("out_of_range='" + name + "' is none of 'raise', 'clip', 'zero', 'wrap'");
+}
+
+Pooling pooling_argument(const std::string& mode) {
+    if (mode == "sum") return Pooling::sum;
+    if (mode == "mean") return Pooling::mean;
+    if (mode == "sqrtn") return Pooling::sqrtn;
+    throw py::value_error("mode='" + mode + "' is none of 'sum', 'mean', 'sqrtn'");
+}
+
+void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows) {
+    const std::string id =
+        bad.is_unsigned ? std::to_string(bad.bits) : std::to_string(static_cast<i64>(bad.bits));
+    std::string where;
+    if (ids_shape.size() == 1) where = " at position " + std::to_string(bad.position);
+    if (ids_shape.size() > 1) {
+        Shape index(ids_shape.size());
+        i64 rest = bad.position;
+        for (std::size_t axis = ids_shape.size(); axis-- > 0; rest /= ids_shape[axis])
+            index[axis] = rest % ids_shape[axis];
+        where = " at position " + shape_text(index);
+    }
+    throw py::index_error("id " + id + where + " is outside a table of " + std::to_string(rows) +
+                          " rows (valid: 0 to " + std::to_string(rows - 1) + ")");
+}
+
+Range range_of(const py::array& array) {
+    const char* const data = static_cast<const char*>(array.data());
+    if (array.size() == 0) return {data, data};
+    Range range{data, data + array.itemsize()};
+    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+        const py::ssize_t reach = (array.shape(axis) - 1) * array.strides(axis);
+        (reach < 0 ? range.begin : range.end) += reach;
+    }
+    return range;
+}
+
+bool overlap(Range a, Range b) {
+    return a.begin < b.end && b.begin < a.end;
+}
+
+void refuse_overlap(const py::array& written, const char* written_name, const py::array& read,
+                    const char* read_name) {
+    if (overlap(range_of(written), range_of(read)))
+        throw py::value_error(std::string(written_name) + " shares memory with " + read_name);
+}
+
+#define PYEMBED_FOR(T)                                                                   \
+    template RowsArgument<const T> input_rows<T>(py::handle, const char*, const Shape&); \
+    template RowsArgument<T> output_rows<T>(py::handle, const char*, const Shape&);      \
+    template RowsArgument<T> new_rows<T>(const Shape&);                                  \
+    template WeightsArgument<T> weights_argument<T>(py::handle, const IdsArgument&);
+PYEMBED_FOR(float)
+PYEMBED_FOR(double)
+#undef PYEMBED_FOR
+
+}  // namespace pyembed

@@ -1,0 +1,95 @@
+// From Python objects to views: every check of dtype, shape and layout, with the error that names the
+// argument.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "../bags.h"
+#include "../ids.h"
+#include "../views.h"
+
+namespace pyembed {
+
+namespace py = pybind11;
+
+using Shape = std::vector<py::ssize_t>;
+
+template <class T>
+const char* dtype_name() {
+    return sizeof(T) == sizeof(float) ? "float32" : "float64";
+}
+
+std::string shape_text(const Shape& shape);
+Shape shape_of(const py::array& array);
+
+// An array with its rows, in one of the two float dtypes. The array keeps the memory alive.
+using AnyRows = std::variant<Rows<float>, Rows<double>>;
+
+// A matrix (V, D), read or written where it lies: float32 or float64, unit inner stride.
+AnyRows matrix_argument(py::handle object, const char* name, bool writeable);
+
+// `object` as rows (…, dim) of dtype T and the given shape. Inputs of another layout are copied, of another
+// dtype or shape refused; outputs are never copied.
+template <class T>
+struct RowsArgument {
+    py::array array;
+    Rows<T> rows;
+};
+template <class T>
+RowsArgument<const T> input_rows(py::handle object, const char* name, const Shape& shape);
+template <class T>
+RowsArgument<T> output_rows(py::handle object, const char* name, const Shape& shape);
+
+// A new C-ordered array.
+template <class T>
+RowsArgument<T> new_rows(const Shape& shape);
+
+// Ids of any shape. int32, int64 and uint64 in C order are read in place, other integers are widened.
+struct IdsArgument {
+    py::array array;
+    Ids ids;
+
+    Shape shape() const { return shape_of(array); }
+};
+IdsArgument ids_argument(py::handle object, const char* name = "ids");
+
+// The bags of ids, cut at offsets (B,) or (B + 1,), which are copied, or, where offsets is None, by ids'
+// rows.
+struct BagsArgument {
+    std::vector<i64> offsets;
+    Bags bags;
+};
+BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool include_last_offset);
+
+// Per-sample weights of ids' shape, or None. The dtype is the table's.
+template <class T>
+struct WeightsArgument {
+    py::array array;
+    const T* data;
+};
+template <class T>
+WeightsArgument<T> weights_argument(py::handle object, const IdsArgument& ids);
+
+OutOfRange out_of_range_argument(const std::string& name);
+Pooling pooling_argument(const std::string& mode);
+
+// Raises IndexError: "id 7 at position (0, 3) is outside a table of 5 rows (valid: 0 to 4)".
+[[noreturn]] void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows);
+
+// Whether the memory of two views may overlap: their ranges of addresses do.
+struct Range {
+    const char* begin;
+    const char* end;
+};
+Range range_of(const py::array& array);
+bool overlap(Range a, Range b);
+void refuse_overlap(const py::array& written, const char* written_name, const py::array& read,
+                    const char* read_name);
+
+}  // namespace pyembed

@@ -1,0 +1,287 @@
+#include "gradient.h"
+
+#include <pybind11/stl.h>
+
+#include <mutex>
+
+namespace pyembed {
+
+BackwardCall::BackwardCall(py::handle ids, py::handle gradient, i64 dim, const std::string& dtype,
+                           py::handle offsets, py::handle weights, const std::optional<std::string>& mode,
+                           bool include_last_offset)
+    : ids_(ids_argument(ids)) {
+    BagsArgument bags;
+    if (mode) {
+        pooling_ = pooling_argument(*mode);
+        bags = bags_argument(ids_, offsets, include_last_offset);
+    } else {
+        bags.bags = {ids_.ids.count, 1, nullptr};
+    }
+    bags_ = std::make_shared<const BagsArgument>(std::move(bags));
+    Shape shape = mode ? Shape{bags_->bags.count} : ids_.shape();
+    shape.push_back(dim);
+    const auto read = [&](auto zero) {
+        using T = decltype(zero);
+        auto rows = input_rows<T>(gradient, "grad_output", shape);
+        auto per_sample = weights_argument<T>(weights, ids_);
+        gradient_array_ = std::move(rows.array);
+        gradient_ = rows.rows;
+        weights_array_ = std::move(per_sample.array);
+        weights_ = per_sample.data;
+    };
+    if (dtype == "float32")
+        read(float{});
+    else
+        read(double{});
+}
+
+BackwardCall BackwardCall::scaled(double factor) const {
+    BackwardCall copy(*this);
+    copy.scale_ *= factor;
+    return copy;
+}
+
+template <class T>
+Contribution<T> BackwardCall::contribution() const {
+    return {
+        ids_.ids, bags_->bags, pooling_, static_cast<const T*>(weights_), std::get<Rows<const T>>(gradient_),
+        scale_};
+}
+
+void BackwardCall::refuse_overlap_with(const py::array& written, const char* name) const {
+    refuse_overlap(written, name, gradient_array_, "grad_output");
+    refuse_overlap(written, name, ids_.array, "ids");
+    if (weights_ != nullptr) refuse_overlap(written, name, weights_array_, "per_sample_weights");
+}
+
+namespace {
+
+using Calls = std::vector<const BackwardCall*>;
+
+template <class T>
+std::vector<Contribution<T>> contributions_of(const Calls& calls) {
+    std::vector<Contribution<T>> contributions;
+    for (const BackwardCall* call : calls) contributions.push_back(call->contribution<T>());
+    return contributions;
+}
+
+enum class Order { by_row, by_position };
+
+template <class T>
+std::unique_ptr<Plan<T>> make_plan(const Calls& calls, const IdRule& rule, Order order) {
+    const auto contributions = contributions_of<T>(calls);
+    auto plan = std::make_unique<Plan<T>>();
+    std::optional<BadContribution> bad;
+    {
+        const py::gil_scoped_release no_gil;
+        bad = plan->collect(contributions, rule);
+        if (!bad) order == Order::by_row ? plan->sort() : plan->keep_order();
+    }
+    if (bad) raise_bad_id(bad->id, calls[bad->contribution]->ids_shape(), rule.rows);
+    return plan;
+}
+
+// (ids, values) of a plan, written by fill(ids, values) without the GIL.
+template <class T, class Fill>
+py::tuple ids_and_values(i64 count, i64 dim, Fill fill) {
+    py::array_t<i64> ids(count);
+    auto values = new_rows<T>({count, dim});
+    {
+        i64* const to = ids.mutable_data();
+        const py::gil_scoped_release no_gil;
+        fill(to, values.rows.data);
+    }
+    return py::make_tuple(std::move(ids), std::move(values.array));
+}
+
+template <class T>
+py::tuple coalesced(const Plan<T>& plan) {
+    return ids_and_values<T>(count_rows(plan), plan.dim(),
+                             [&](i64* ids, T* values) { coalesce(plan, ids, values); });
+}
+
+// The gradient of one table, summed by row when it is used: nothing of it is in memory but the sorted pairs.
+class SortedGradient {
+  public:
+    SortedGradient(const Table& table, const Calls& calls) : table_(table), calls_(calls) {
+        std::visit(
+            [&](auto rows) {
+                using T = std::remove_pointer_t<decltype(rows.data)>;
+                for (const BackwardCall* call : calls) call->refuse_overlap_with(table.array(), "the table");
+                plan_ = make_plan<T>(calls, table.rule(), Order::by_row);
+            },
+            table.rows());
+    }
+
+    py::tuple coalesce() const {
+        return std::visit([](const auto& plan) { return coalesced(*plan); }, plan_);
+    }
+
+    // out (V, D) = the gradient, zeros elsewhere
+    void write_to(py::handle out) const {
+        std::visit(
+            [&](const auto& plan) {
+                using T = std::remove_pointer_t<decltype(plan->sources().coefs)>;
+                const auto output = output_rows<std::remove_const_t<T>>(out, "out", shape_of(table_.array()));
+                for (const BackwardCall* call : calls_) call->refuse_overlap_with(output.array, "out");
+                const py::gil_scoped_release no_gil;
+                fill_zeros(output.rows);
+                add_gradient(*plan, output.rows);
+            },
+            plan_);
+    }
+
+    // Calls step(plan, table) in the table's dtype.
+    template <class Step>
+    void step(Step step) const {
+        std::visit(
+            [&](auto table) {
+                using T = std::remove_pointer_t<decltype(table.data)>;
+                step(*std::get<std::unique_ptr<Plan<T>>>(plan_), table);
+            },
+            table_.rows());
+    }
+
+    // state (V, arrays, D), one block of `arrays` rows for each of the table's
+    template <class T>
+    Rows<T> state_rows(py::handle state, i64 arrays) const {
+        const Shape shape = shape_of(table_.array());
+        const auto rows = output_rows<T>(state, "state", {shape[0], arrays, shape[1]}).rows;
+        return {rows.data, shape[0], arrays * shape[1], arrays * shape[1]};
+    }
+
+    // One pass without the GIL, with the table to itself.
+    template <class T, class Rule>
+    void apply(const Plan<T>& plan, StepKernel<T, Rule> kernel, const Rule& rule, Rows<T> table,
+               Rows<T> state) const {
+        const py::gil_scoped_release no_gil;
+        const std::unique_lock<std::shared_mutex> lock(table_.mutex());
+        pyembed::step(plan, kernel, rule, table, state);
+    }
+
+  private:
+    const Table& table_;
+    const Calls calls_;
+    std::variant<std::unique_ptr<Plan<float>>, std::unique_ptr<Plan<double>>> plan_;
+};
+
+void step_sgd(const SortedGradient& gradient, double learning_rate, double decay) {
+    gradient.step([&](const auto& plan, auto table) {
+        using T = std::remove_pointer_t<decltype(table.data)>;
+        const Sgd<T> rule{static_cast<T>(learning_rate), static_cast<T>(decay)};
+        gradient.apply(plan, kernels<T>().sgd, rule, table, Rows<T>{});
+    });
+}
+
+void step_momentum(const SortedGradient& gradient, py::handle state, double learning_rate, double decay,
+                   double momentum, bool nesterov) {
+    gradient.step([&](const auto& plan, auto table) {
+        using T = std::remove_pointer_t<decltype(table.data)>;
+        const Momentum<T> rule{static_cast<T>(learning_rate), static_cast<T>(decay), static_cast<T>(momentum),
+                               nesterov};
+        gradient.apply(plan, kernels<T>().momentum, rule, table, gradient.state_rows<T>(state, 1));
+    });
+}
+
+void step_adam(const SortedGradient& gradient, py::handle state, double learning_rate, double decay,
+               double beta_1, double beta_2, double epsilon,
+               const py::array_t<double, py::array::c_style>& corrections,
+               std::optional<py::array_t<i64, py::array::c_style>> row_steps) {
+    gradient.step([&](const auto& plan, auto table) {
+        using T = std::remove_pointer_t<decltype(table.data)>;
+        if (corrections.size() == 0) throw py::value_error("corrections is empty");
+        if (row_steps && row_steps->size() != table.rows)
+            throw py::value_error("row_steps must have one element for each row of the table");
+        const Adam<T> rule{learning_rate,
+                           static_cast<T>(decay),
+                           static_cast<T>(1.0 - beta_1),
+                           static_cast<T>(1.0 - beta_2),
+                           static_cast<T>(epsilon),
+                           corrections.data(),
+                           corrections.size(),
+                           row_steps ? row_steps->mutable_data() : nullptr};
+        gradient.apply(plan, kernels<T>().adam, rule, table, gradient.state_rows<T>(state, 2));
+    });
+}
+
+py::tuple expand_calls(const Table& table, const Calls& calls) {
+    return std::visit(
+        [&](auto rows) {
+            using T = std::remove_pointer_t<decltype(rows.data)>;
+            const auto plan = make_plan<T>(calls, table.rule(), Order::by_position);
+            return ids_and_values<T>(plan->count(), plan->dim(),
+                                     [&](i64* ids, T* values) { expand(*plan, ids, values); });
+        },
+        table.rows());
+}
+
+// A plan for ids and the rows beside them, with no table: ids up to `rows`.
+template <class T>
+std::unique_ptr<Plan<T>> plan_of_rows(const BackwardCall& call, i64 rows) {
+    return make_plan<T>({&call}, {rows, OutOfRange::raise, no_row}, Order::by_row);
+}
+
+py::tuple coalesce_rows(const BackwardCall& call, i64 rows) {
+    if (call.is_single()) return coalesced(*plan_of_rows<float>(call, rows));
+    return coalesced(*plan_of_rows<double>(call, rows));
+}
+
+void scatter_add(py::handle dst_object, py::handle ids_object, py::handle rows_object,
+                 const std::string& method) {
+    const bool atomic = method == "atomic";
+    if (!atomic && method != "auto" && method != "sorted")
+        throw py::value_error("method='" + method + "' is none of 'auto', 'sorted', 'atomic'");
+    const Table dst(dst_object, "dst", "raise", std::nullopt, true);
+    std::visit(
+        [&](auto to) {
+            using T = std::remove_pointer_t<decltype(to.data)>;
+            const BackwardCall call(ids_object, rows_object, to.dim, dtype_name<T>(), py::none(), py::none(),
+                                    std::nullopt, false);
+            call.refuse_overlap_with(dst.array(), "dst");
+            if (!atomic) {
+                const auto plan = plan_of_rows<T>(call, to.rows);
+                const py::gil_scoped_release no_gil;
+                add_gradient(*plan, to);
+                return;
+            }
+            const Contribution<T> contribution = call.contribution<T>();
+            std::optional<BadId> bad;
+            {
+                const py::gil_scoped_release no_gil;
+                bad = scatter_add_atomically(to, contribution.ids, dst.rule(), contribution.gradient);
+            }
+            if (bad) raise_bad_id(*bad, call.ids_shape(), to.rows);
+        },
+        dst.rows());
+}
+
+}  // namespace
+
+void bind_gradient(py::module_& module) {
+    py::class_<BackwardCall>(module, "BackwardCall")
+        .def(py::init<py::handle, py::handle, i64, const std::string&, py::handle, py::handle,
+                      const std::optional<std::string>&, bool>(),
+             py::arg("ids"), py::arg("grad_output"), py::arg("dim"), py::arg("dtype"),
+             py::arg("offsets") = py::none(), py::arg("per_sample_weights") = py::none(),
+             py::arg("mode") = py::none(), py::arg("include_last_offset") = false)
+        .def("scaled", &BackwardCall::scaled, py::arg("factor"));
+
+    py::class_<SortedGradient>(module, "SortedGradient")
+        .def(py::init<const Table&, const Calls&>(), py::arg("table"), py::arg("calls"),
+             py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
+        .def("coalesce", &SortedGradient::coalesce)
+        .def("write_to", &SortedGradient::write_to, py::arg("out"))
+        .def("step_sgd", step_sgd, py::arg("learning_rate"), py::arg("decay"))
+        .def("step_momentum", step_momentum, py::arg("state"), py::arg("learning_rate"), py::arg("decay"),
+             py::arg("momentum"), py::arg("nesterov"))
+        .def("step_adam", step_adam, py::arg("state"), py::arg("learning_rate"), py::arg("decay"),
+             py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"), py::arg("corrections"),
+             py::arg("row_steps") = py::none());
+
+    module.def("expand", expand_calls, py::arg("table"), py::arg("calls"));
+    module.def("coalesce", coalesce_rows, py::arg("call"), py::arg("rows"));
+    module.def("scatter_add", scatter_add, py::arg("dst"), py::arg("ids"), py::arg("rows"),
+               py::arg("method"));
+}
+
+}  // namespace pyembed

@@ -1,0 +1,39 @@
+// Compiled once per instruction set, with PYEMBED_ISA its name. Everything included from this folder is in an
+// anonymous namespace: the same names with other instructions must never meet in the linker.
+#include "../kernels.h"
+
+#include "add_rows_atomically.h"
+#include "add_segments.h"
+#include "copy_rows.h"
+#include "pool_rows.h"
+#include "step_segments.h"
+#include "store_segments.h"
+
+#define PYEMBED_STRING_OF(x) #x
+#define PYEMBED_STRING(x) PYEMBED_STRING_OF(x)
+
+namespace pyembed {
+namespace {
+
+template <class T>
+constexpr Kernels<T> kernels_of = {
+    copy_rows<T>,
+    pool_rows<T>,
+    add_rows_atomically<T>,
+    copy_sources<T>,
+    sum_sources<T>,
+    store_segments<T>,
+    add_segments<T>,
+    step_segments<T, Sgd<T>>,
+    step_segments<T, Momentum<T>>,
+    step_segments<T, Adam<T>>,
+};
+
+}  // namespace
+
+namespace PYEMBED_ISA {
+extern const KernelSet kernel_set;
+const KernelSet kernel_set = {PYEMBED_STRING(PYEMBED_ISA), kernels_of<float>, kernels_of<double>};
+}  // namespace PYEMBED_ISA
+
+}  // namespace pyembed

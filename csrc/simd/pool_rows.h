@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string.h>
+
+#include "../kernels.h"
+#include "prefetch.h"
+#include "sum_rows.h"
+
+namespace pyembed {
+namespace {
+
+template <class T>
+struct BagTerms {
+    Rows<const T> table;
+    const i64* rows;
+    const T* weights;
+
+    PYEMBED_INLINE const T* row(i64 i) const { return table.row(rows[i]); }
+    PYEMBED_INLINE bool weighted() const { return weights != nullptr; }
+    PYEMBED_INLINE T coefficient(i64 i) const { return weights[i]; }
+};
+
+template <class T>
+void pool_rows(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride) {
+    const BagTerms<T> terms{table, bags.rows, bags.weights};
+    const i64 dim = table.dim;
+    const i64 last = bags.bags > 0 ? bags.ends[bags.bags - 1] : 0;
+    i64 begin = 0;
+    i64 fetched = 0;
+    for (i64 bag = 0; bag < bags.bags; ++bag, out += out_stride) {
+        const i64 end = bags.ends[bag];
+        for (; fetched < last && fetched < end + prefetch_distance; ++fetched)
+            prefetch_row(terms.row(fetched), dim);
+        const T divisor = bags.divisors != nullptr ? bags.divisors[bag] : T{1};
+        if (begin == end || divisor == T{0}) {
+            memset(out, 0, static_cast<size_t>(dim) * sizeof(T));
+        } else {
+            sum_rows(terms, begin, end, dim, out);
+            if (bags.divisors != nullptr)
+                for (i64 column = 0; column < dim; ++column) out[column] /= divisor;
+        }
+        begin = end;
+    }
+}
+
+}  // namespace
+}  // namespace pyembed

@@ -1,0 +1,71 @@
+// Teams of threads: how many, and how work is dealt to them. Serial where OpenMP is not compiled in.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+
+#include "views.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace pyembed {
+
+// The most threads that a call may use: what set_num_threads said, else what OpenMP's settings say.
+int max_threads();
+void set_max_threads(int n);
+
+// True in a child made by fork: the parent's threads do not exist there, and an OpenMP runtime that has
+// used them would wait for them for ever. Such a child works in its calling thread alone.
+bool is_forked_child();
+
+// How many threads pay for `bytes` of memory traffic; waking one costs as much as moving some tens of KiB.
+inline int threads_for(i64 bytes) {
+    constexpr i64 worth_a_thread = 64 << 10;
+    if (bytes < 2 * worth_a_thread) return 1;
+    return static_cast<int>(std::min<i64>(bytes / worth_a_thread, max_threads()));
+}
+
+// Calls f(member, members) once in every thread of a team of at most `threads`. f must not throw.
+template <class F>
+void parallel(int threads, F f) {
+#if defined(_OPENMP)
+    if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+        f(omp_get_thread_num(), omp_get_num_threads());
+        return;
+    }
+#endif
+    f(0, 1);
+}
+
+// Waits for the whole team of the enclosing `parallel`.
+inline void team_barrier(int members) {
+#if defined(_OPENMP)
+    if (members > 1) {
+#pragma omp barrier
+    }
+#else
+    (void)members;
+#endif
+}
+
+// Deals [0, n) out in blocks, each to the next thread that is free: f(begin, end, member).
+template <class F>
+void parallel_blocks(i64 n, i64 block, int threads, F f) {
+    const i64 blocks = (n + block - 1) / block;
+    std::atomic<i64> next{0};
+    parallel(static_cast<int>(std::min<i64>(threads, blocks)), [&](int member, int) {
+        for (i64 b = next++; b < blocks; b = next++) f(b * block, std::min(n, (b + 1) * block), member);
+    });
+}
+
+// value = min(value, candidate)
+inline void lower_to(std::atomic<i64>& value, i64 candidate) {
+    i64 seen = value.load();
+    while (candidate < seen && !value.compare_exchange_weak(seen, candidate)) {
+    }
+}
+
+}  // namespace pyembed

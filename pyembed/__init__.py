@@ -1,0 +1,49 @@
+"""The embedding engine for NumPy.
+
+Tables of millions of rows, looked up, differentiated and trained in place on a CPU:
+
+>>> import numpy as np
+>>> import pyembed as pe
+>>> emb = pe.Embedding(input_dim=1000, output_dim=4, seed=0)
+>>> opt = pe.SparseAdam(emb, learning_rate=1e-3)
+>>> ids = np.array([[3, 1], [3, 2]])
+>>> emb(ids).shape
+(2, 2, 4)
+>>> opt.step(emb.backward(ids, np.ones((2, 2, 4), np.float32)))
+"""
+
+try:
+    from pyembed import _core
+except ModuleNotFoundError as error:
+    if error.name != "pyembed._core":
+        raise
+    raise ImportError(
+        "this pyembed is a source folder without its compiled core: build it with 'pip install .' "
+        "from the checkout, and run Python from another folder (or as 'python path/to/script.py'), "
+        "so that the installed package is the one found"
+    ) from None
+
+from pyembed import baseline, initializers, ops
+from pyembed.config import get_num_threads, release_memory, set_num_threads, show_config
+from pyembed.embedding import Embedding
+from pyembed.embedding_bag import EmbeddingBag
+from pyembed.optimizers import SparseAdam, SparseSGD
+from pyembed.sparse_grad import SparseGrad, clip_global_norm
+
+__version__: str = _core.__version__
+
+__all__ = [
+    "Embedding",
+    "EmbeddingBag",
+    "SparseAdam",
+    "SparseGrad",
+    "SparseSGD",
+    "baseline",
+    "clip_global_norm",
+    "get_num_threads",
+    "initializers",
+    "ops",
+    "release_memory",
+    "set_num_threads",
+    "show_config",
+]

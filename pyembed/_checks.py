@@ -1,0 +1,59 @@
+"""Checks of scalar arguments; what concerns arrays is checked by the compiled core."""
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+
+def integer(value: Any, name: str, low: int, high: int | None = None) -> int:
+    """Return `value` as an int in [low, high], or raise ValueError."""
+    allowed = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}={value!r} must be {allowed}") from None
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{name}={value!r} must be {allowed}")
+    return number
+
+
+def real(
+    value: Any, name: str, low: float = -math.inf, below: float = math.inf, *, why: str = ""
+) -> float:
+    """Return `value` as a finite float in [low, below), or raise ValueError."""
+    allowed = "a finite number"
+    if low > -math.inf:
+        allowed += f" >= {low:g}"
+    if below < math.inf:
+        allowed += f"{' and' if low > -math.inf else ''} < {below:g}"
+    try:
+        if isinstance(value, (bool, np.bool_, str, bytes)):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={value!r} must be {allowed}{why}") from None
+    if not math.isfinite(number) or not low <= number < below:
+        raise ValueError(f"{name}={value!r} must be {allowed}{why}")
+    return number
+
+
+def one_of(value: Any, name: str, allowed: tuple[str, ...]) -> str:
+    """Return `value` if it is one of the strings `allowed`, or raise ValueError."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name}={value!r} is none of {', '.join(map(repr, allowed))}")
+    return value
+
+
+def float_dtype(value: Any, name: str = "dtype") -> str:
+    """Return 'float32' or 'float64', or raise TypeError."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = np.dtype(object)
+    if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"{name}={value!r} must be float32 or float64")
+    return str(dtype.name)

@@ -1,0 +1,224 @@
+"""What `Embedding` and `EmbeddingBag` share: the table and the arguments that describe it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pyembed import _checks, _core, initializers
+from pyembed._core import BackwardCall, Table
+from pyembed.sparse_grad import SparseGrad
+
+_Layer = TypeVar("_Layer", bound="TableLayer")
+
+# Keras's and PyTorch's arguments that this version knows but cannot honour yet, and what they are
+# where they change nothing.
+_NOT_YET = {
+    "embeddings_regularizer": None,
+    "activity_regularizer": None,
+    "embeddings_constraint": None,
+    "max_norm": None,
+    "norm_type": 2.0,
+    "scale_grad_by_freq": False,
+}
+
+
+class _Shared:
+    """Marks a matrix that becomes the table itself, as `from_pretrained` without a copy wants."""
+
+    def __init__(self, matrix: NDArray[Any]) -> None:
+        self.matrix = matrix
+
+
+class TableLayer:
+    """A table of rows with the arguments of `Embedding`; see there."""
+
+    _counts: ClassVar[dict[str, itertools.count[int]]] = {}
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: initializers.InitializerLike = "uniform",
+        embeddings_regularizer: None = None,
+        activity_regularizer: None = None,
+        embeddings_constraint: None = None,
+        mask_zero: bool = False,
+        input_length: int | None = None,
+        *,
+        weights: Any = None,
+        trainable: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        out_of_range: str = "raise",
+        dtype: DTypeLike = "float32",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        given = locals()
+        for argument, neutral in _NOT_YET.items():
+            if given[argument] != neutral:
+                raise NotImplementedError(
+                    f"{argument}={given[argument]!r} is not supported by this version"
+                )
+        self.input_dim = _checks.integer(input_dim, "input_dim", 1)
+        self.output_dim = _checks.integer(output_dim, "output_dim", 0)
+        self.dtype = _checks.float_dtype(dtype)
+        self.mask_zero = bool(mask_zero)
+        self.input_length = (
+            None if input_length is None else _checks.integer(input_length, "input_length", 0)
+        )
+        self.trainable = bool(trainable)
+        self.padding_idx = self._row(padding_idx, "padding_idx")
+        self.out_of_range = _checks.one_of(
+            out_of_range, "out_of_range", ("raise", "clip", "zero", "wrap")
+        )
+        self.embeddings_initializer = initializers.get(embeddings_initializer, seed)
+        self.seed = seed
+        self.name = self._default_name() if name is None else str(name)
+        array = self._initial(weights)
+        self._table = Table(
+            array,
+            out_of_range=self.out_of_range,
+            padding_idx=self.padding_idx,
+            writeable=array.flags.writeable or self.trainable,
+        )
+
+    @property
+    def embeddings(self) -> NDArray[Any]:
+        """The live table, an ndarray view ``(input_dim, output_dim)``: what is written counts."""
+        return self._table.array.view(np.ndarray)
+
+    @classmethod
+    def from_pretrained(
+        cls: type[_Layer],
+        matrix: NDArray[Any],
+        *,
+        trainable: bool = False,
+        copy: bool = False,
+        **kwargs: Any,
+    ) -> _Layer:
+        """Make a layer from a matrix of rows.
+
+        Parameters
+        ----------
+        matrix : ndarray, shape (input_dim, output_dim)
+            float32 or float64. Without a copy, rows must be contiguous; a read-only matrix (a
+            memory map, say) serves a layer that is not trainable.
+        trainable : bool
+        copy : bool
+            False: `matrix` becomes the table, sharing its memory. True: it is copied, and cast
+            where `dtype` is given.
+        **kwargs
+            Further arguments of the layer.
+
+        Raises
+        ------
+        TypeError
+            If `matrix` is no array of the dtype wanted and cannot be cast without a copy.
+        ValueError
+            If its shape or layout does not allow sharing, or it is read-only and trainable.
+        """
+        if not copy and not isinstance(matrix, np.ndarray):
+            raise TypeError(
+                f"matrix must be a numpy.ndarray to share its memory, not "
+                f"{type(matrix).__name__}; copy=True takes what numpy.asarray does"
+            )
+        array = np.asarray(matrix)
+        if array.ndim != 2:
+            raise ValueError(f"matrix must have two axes (rows, dim), not shape {array.shape}")
+        dtype = kwargs.pop("dtype", None) if copy else kwargs.get("dtype")
+        kwargs["dtype"] = _checks.float_dtype(array.dtype if dtype is None else dtype)
+        if not copy and array.dtype != kwargs["dtype"]:
+            raise TypeError(
+                f"matrix is {array.dtype}: a {kwargs['dtype']} table of it needs copy=True"
+            )
+        weights = array if copy else _Shared(array)
+        return cls(*array.shape, weights=weights, trainable=trainable, **kwargs)
+
+    @classmethod
+    def from_config(cls: type[_Layer], config: dict[str, Any]) -> _Layer:
+        """Make a new layer, freshly initialised, from what `get_config` returned."""
+        return cls(**config)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make a layer like this one; its values are not among them."""
+        return {
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
+            "mask_zero": self.mask_zero,
+            "input_length": self.input_length,
+            "trainable": self.trainable,
+            "padding_idx": self.padding_idx,
+            "out_of_range": self.out_of_range,
+            "dtype": self.dtype,
+            "seed": self.seed,
+            "name": self.name,
+            **_NOT_YET,
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(input_dim={self.input_dim}, output_dim={self.output_dim}, "
+            f"dtype={self.dtype!r}, name={self.name!r})"
+        )
+
+    def _gradient(self, ids: Any, grad_output: Any, *bag: Any, **bag_options: Any) -> SparseGrad:
+        if not self.trainable:
+            raise RuntimeError(
+                f"{self.name} is not trainable (trainable=False): it has no gradient"
+            )
+        call = BackwardCall(ids, grad_output, self.output_dim, self.dtype, *bag, **bag_options)
+        return SparseGrad(self._table, (call,))
+
+    def _row(self, row: int | None, name: str) -> int | None:
+        """`row` counted from the start of the table."""
+        if row is None:
+            return None
+        row = _checks.integer(row, name, -self.input_dim, self.input_dim - 1)
+        return row % self.input_dim
+
+    def _initial(self, weights: Any) -> NDArray[Any]:
+        """Return the array that becomes the table."""
+        if isinstance(weights, _Shared):
+            return weights.matrix
+        if weights is None:
+            return self._initialized(self.embeddings_initializer)
+        if isinstance(weights, Sequence) and len(weights) == 1 and np.ndim(weights[0]) == 2:
+            weights = weights[0]
+        return self._copied(weights, "weights")
+
+    def _initialized(self, initializer: Callable[..., Any]) -> NDArray[Any]:
+        made = initializer((self.input_dim, self.output_dim), dtype=self.dtype)
+        # Only our own initializers are known to make memory that nobody else holds.
+        if not isinstance(initializer, initializers.Initializer):
+            made = self._copied(made, "the array that embeddings_initializer made")
+        table: NDArray[Any] = made
+        if self.padding_idx is not None:
+            table[self.padding_idx] = 0.0
+        return table
+
+    def _copied(self, values: Any, name: str) -> NDArray[Any]:
+        values = np.asarray(values)
+        shape = (self.input_dim, self.output_dim)
+        if values.shape != shape:
+            raise ValueError(f"{name} has shape {values.shape}, but must have shape {shape}")
+        if values.dtype.kind not in "fiu":
+            raise TypeError(f"{name} must be real numbers, not {values.dtype}")
+        table = _core.zeros(shape, self.dtype)
+        np.copyto(table, values, casting="same_kind" if values.dtype.kind == "f" else "unsafe")
+        return table
+
+    @classmethod
+    def _default_name(cls) -> str:
+        """Return a name numbered within the class, as Keras gives them: embedding, embedding_1."""
+        base = "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+        number = next(TableLayer._counts.setdefault(base, itertools.count()))
+        return f"{base}_{number}" if number else base

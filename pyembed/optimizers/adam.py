@@ -1,0 +1,122 @@
+"""Adam on the touched rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyembed import _checks
+from pyembed._core import SortedGradient, Table
+from pyembed.layer import TableLayer
+from pyembed.optimizers.base import LearningRate, SparseOptimizer, TableState
+
+
+class SparseAdam(SparseOptimizer):
+    """Adam (Kingma & Ba 2015) that moves only the rows with a gradient.
+
+    For every row with a gradient G (its summands added up in order of position), with t the
+    table's step count::
+
+        m += (1 - beta_1) * (G - m)
+        v += (1 - beta_2) * (G**2 - v)
+        w -= learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)
+
+    as `torch.optim.SparseAdam` and TensorFlow Addons' ``LazyAdam`` have it. The moments of the
+    other rows stay as they are.
+
+    Parameters
+    ----------
+    tables : layer or sequence of layers
+    learning_rate : float or callable
+        A callable gets the table's step count t, from 1.
+    beta_1, beta_2 : float
+        In [0, 1).
+    epsilon : float
+        Added to the root before the bias correction.
+    weight_decay : float
+        Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
+    update : {'lazy'}
+        ('exact' is not supported by this version.)
+    step_bias : {'global', 'row'}
+        Whose steps t counts in the bias correction: the table's, or those in which the row had a
+        gradient.
+
+    Raises
+    ------
+    ValueError
+        If an argument's value is not allowed, or a layer is not trainable or in another optimizer.
+    """
+
+    _state_rows = 2  # m and v
+
+    def __init__(
+        self,
+        tables: TableLayer | Sequence[TableLayer],
+        learning_rate: LearningRate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        weight_decay: float = 0.0,
+        update: str = "lazy",
+        step_bias: str = "global",
+    ) -> None:
+        self.beta_1 = _checks.real(beta_1, "beta_1", 0.0, 1.0)
+        self.beta_2 = _checks.real(beta_2, "beta_2", 0.0, 1.0)
+        self.epsilon = _checks.real(epsilon, "epsilon", 0.0)
+        self.update = _checks.one_of(update, "update", ("lazy", "exact"))
+        self.step_bias = _checks.one_of(step_bias, "step_bias", ("global", "row"))
+        if self.update == "exact":
+            raise NotImplementedError("update='exact' is not supported by this version")
+        super().__init__(tables, learning_rate, weight_decay)
+        self._row_corrections = self._corrections(np.arange(1, 1))
+        self._row_steps: dict[Table, NDArray[np.int64]] = {}
+        if self.step_bias == "row":
+            for table, state in self._states.items():
+                self._row_steps[table] = np.zeros(state.layer.input_dim, np.int64)
+
+    def release(self) -> None:
+        """Give the tables up for another optimizer to take; this one cannot step any more."""
+        super().release()
+        self._row_steps = {}
+
+    def _apply(
+        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
+    ) -> None:
+        row_steps = self._row_steps.get(state.table)
+        corrections = (
+            self._corrections(np.array([state.t]))
+            if row_steps is None
+            else self._corrections_up_to(state.t)
+        )
+        gradient.step_adam(
+            state.array,
+            learning_rate,
+            decay,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+            corrections,
+            row_steps,
+        )
+
+    def _corrections(self, t: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the bias correction at each step count t, in double."""
+        with np.errstate(under="ignore"):
+            corrections: NDArray[np.float64] = np.sqrt(1.0 - np.power(self.beta_2, t)) / (
+                1.0 - np.power(self.beta_1, t)
+            )
+        return corrections
+
+    def _corrections_up_to(self, t: int) -> NDArray[np.float64]:
+        """Return the bias corrections at 1 … t, or at fewer: the last one stands for all after it."""
+        slowest = max(self.beta_1, self.beta_2)
+        horizon = 1 if slowest == 0.0 else math.ceil(-54.0 * math.log(2.0) / math.log(slowest))
+        have = len(self._row_corrections)
+        if have < min(t, horizon):
+            enough = min(horizon, max(t, 2 * have))
+            self._row_corrections = self._corrections(np.arange(1, enough + 1))
+        return self._row_corrections
