@@ -13,7 +13,7 @@ Tables of millions of rows, looked up, differentiated and trained in place on a 
 """
 
 try:
-    from pyembed import _core
+    import pyembed._core as _core
 except ModuleNotFoundError as error:
     if error.name != "pyembed._core":
         raise

@@ -33,11 +33,11 @@ std::optional<Rows<T>> rows_of(const py::array& array) {
     const py::ssize_t axes = array.ndim();
     if (axes == 0 || (array.flags() & aligned_flag) == 0) return std::nullopt;
     const i64 dim = array.shape(axes - 1);
-    if (dim > 1 && array.strides(axes - 1) != item) return std::nullopt;
     i64 rows = 1;
     for (py::ssize_t axis = 0; axis + 1 < axes; ++axis) rows *= array.shape(axis);
     T* const data = static_cast<T*>(const_cast<void*>(array.data()));
-    if (rows == 0 || dim == 0) return Rows<T>{data, rows, dim, dim};
+    if (rows == 0 || dim == 0) return Rows<T>{data, rows, dim, dim};  // whatever the strides say
+    if (dim > 1 && array.strides(axes - 1) != item) return std::nullopt;
     i64 inner_rows = 1;
     i64 row_bytes = dim * item;
     for (py::ssize_t axis = axes - 2; axis >= 0; --axis) {

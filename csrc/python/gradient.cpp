@@ -1,7 +1,5 @@
 #include "gradient.h"
 
-#include <pybind11/stl.h>
-
 #include <mutex>
 
 namespace pyembed {

@@ -1,7 +1,5 @@
 #include "table.h"
 
-#include <pybind11/stl.h>
-
 #include <memory>
 #include <mutex>
 
@@ -96,6 +94,17 @@ void bind_table(py::module_& module) {
         .def("gather_bag", &Table::gather_bag, py::arg("ids"), py::arg("offsets"),
              py::arg("per_sample_weights"), py::arg("mode"), py::arg("include_last_offset") = false,
              py::arg("out") = py::none());
+
+    module.def(
+        "gather",
+        [](py::handle table, py::handle ids, py::handle out) { return stateless(table).gather(ids, out); },
+        py::arg("table"), py::arg("ids"), py::arg("out") = py::none());
+    module.def(
+        "gather_bag",
+        [](py::handle table, py::handle ids, py::handle offsets, py::handle weights, const std::string& mode,
+           py::handle out) { return stateless(table).gather_bag(ids, offsets, weights, mode, false, out); },
+        py::arg("table"), py::arg("ids"), py::arg("offsets"), py::arg("per_sample_weights"), py::arg("mode"),
+        py::arg("out") = py::none());
 }
 
 }  // namespace pyembed

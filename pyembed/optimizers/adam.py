@@ -112,7 +112,7 @@ class SparseAdam(SparseOptimizer):
         return corrections
 
     def _corrections_up_to(self, t: int) -> NDArray[np.float64]:
-        """Return the bias corrections at 1 … t, or at fewer: the last one stands for all after it."""
+        """Return the bias corrections at 1 … t, or at fewer: the last stands for all after it."""
         slowest = max(self.beta_1, self.beta_2)
         horizon = 1 if slowest == 0.0 else math.ceil(-54.0 * math.log(2.0) / math.log(slowest))
         have = len(self._row_corrections)

@@ -1,0 +1,282 @@
+"""Contestants that do the same work: check that they agree, warm them, time them in turns.
+
+The rules that make a ratio worth believing:
+
+- results are compared first, and a difference ends the run;
+- every contestant runs untimed before it is timed, on memory whose pages are all written;
+- repetitions are interleaved and the order rotates, so that a busy moment hits all alike;
+- a short call is repeated within one sample, each time on another batch of ids, since the rows of
+  the same batch would be in the cache by then; for the same reason contestants that share a table
+  are never given the same batch one after the other;
+- between two contestants there is a rest until the idle threads of the first stop spinning: those
+  of OpenMP do so for about 10 ms after a call, those of BLAS for longer, and they would take the
+  processor from the second.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from data import Array
+from options import Options
+
+VERIFIED_RUNS = 2
+FEWEST_ROUNDS = 3
+REST_SECONDS, REST_POLLS = 0.005, 200
+COMPARED_ROWS = 1 << 16
+
+
+class Disagreement(AssertionError):
+    """Two contestants computed different things."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """``run(batch)`` is what is timed; ``result`` makes an array of what it returned, to compare.
+
+    ``prepare`` brings it to the state from which all contestants start.
+    """
+
+    name: str
+    run: Callable[[int], Any]
+    result: Callable[[Any], Array] = np.asarray
+    prepare: Callable[[], object] = lambda: None
+
+
+def over(batches: Sequence[Any], call: Callable[[Any], Any]) -> Callable[[int], Any]:
+    """A ``run`` that calls a function of the ids with the batch of that number."""
+    return lambda batch: call(batches[batch])
+
+
+@dataclass(frozen=True)
+class Match:
+    """Contestants, ours first, and what one run of theirs amounts to."""
+
+    contestants: Sequence[Contestant]
+    batches: int
+    rows: int  # looked up or updated in one run
+    bytes: int  # read and written in one run, at the least
+    rtol: float = 0.0
+    atol: float = 0.0
+    in_step: bool = False  # they keep state: each gets the same batches in the same order, once
+    warm_runs: int = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a table; ``build`` makes its arrays, so that a list of cases costs nothing."""
+
+    labels: dict[str, int | str]
+    build: Callable[[], Match]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.labels.items())
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The samples of one contestant, in seconds a run."""
+
+    name: str
+    seconds: list[float]
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.seconds))
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        low, high = np.percentile(self.seconds, [25, 75])
+        return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One case, timed."""
+
+    labels: dict[str, int | str]
+    timings: list[Timing]
+    rows: int
+    bytes: int
+    rtol: float
+    atol: float
+
+    @property
+    def ours(self) -> Timing:
+        return self.timings[0]
+
+    def of(self, name: str) -> Timing | None:
+        return next((timing for timing in self.timings if timing.name == name), None)
+
+    def ratio(self, name: str) -> float | None:
+        """How many times our time a contestant took: above 1, ours is faster."""
+        timing = self.of(name)
+        return None if timing is None else timing.median / self.ours.median
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    repeat: int
+    sample_seconds: float = 0.02
+    rest: bool = True
+    case_seconds: float = 60.0  # for the timed part of a case, unless it had too few rounds by then
+
+    @classmethod
+    def of(cls, options: Options) -> Effort:
+        if options.smoke:
+            return cls(repeat=1, sample_seconds=0.0, rest=False)
+        return cls(repeat=options.repeat)
+
+
+def batches_in_step(options: Options) -> int:
+    """How many batches a match with ``in_step`` uses up, none of them twice."""
+    return VERIFIED_RUNS + Match.warm_runs + options.repeat
+
+
+def measure(case: Case, effort: Effort) -> Measurement:
+    """Build a case, verify it, warm it and time it."""
+    match = case.build()
+    try:
+        verify(match)
+        samples = _samples(match, effort)
+        if match.in_step:  # after the same batches: the same state still
+            agree(match, (contestant.result(None) for contestant in match.contestants))
+    except Disagreement as difference:
+        raise Disagreement(f"{case}: {difference}") from None
+    return Measurement(
+        labels=case.labels,
+        timings=[
+            Timing(contestant.name, [sample[index] for sample in samples])
+            for index, contestant in enumerate(match.contestants)
+        ],
+        rows=match.rows,
+        bytes=match.bytes,
+        rtol=match.rtol,
+        atol=match.atol,
+    )
+
+
+def verify(match: Match) -> None:
+    """Compare what the contestants make of the same few runs from the same start."""
+    agree(match, (_first_result(match, contestant) for contestant in match.contestants))
+
+
+def _first_result(match: Match, contestant: Contestant) -> Array:
+    contestant.prepare()
+    returned = None
+    for batch in range(min(VERIFIED_RUNS, match.batches)):
+        returned = contestant.run(batch)
+    return contestant.result(returned)
+
+
+def agree(match: Match, results: Iterator[Array]) -> None:
+    """Raise ``Disagreement`` unless all results are those of the first contestant."""
+    expected = np.array(next(results))  # a copy: contestants may share the array they write to
+    ours, *others = match.contestants
+    for other, result in zip(others, results, strict=True):
+        compare(expected, result, match.rtol, match.atol, f"{ours.name} and {other.name}")
+
+
+def compare(expected: Array, result: Array, rtol: float, atol: float, names: str) -> None:
+    """Raise ``Disagreement`` at the first element that differs; in pieces, for large tables."""
+    if expected.shape != result.shape:
+        raise Disagreement(f"{names} differ in shape: {expected.shape} and {result.shape}")
+    for start in range(0, len(expected), COMPARED_ROWS):
+        piece = slice(start, start + COMPARED_ROWS)
+        equal = np.isclose(result[piece], expected[piece], rtol=rtol, atol=atol)
+        if not equal.all():
+            at = tuple(int(i) for i in np.argwhere(~equal)[0])
+            at = (at[0] + start, *at[1:])
+            raise Disagreement(f"{names} differ at {at}: {expected[at]!r} and {result[at]!r}")
+
+
+@dataclass
+class _Turns:
+    """Which batches are next, going round; state-keeping contestants all get the same ones."""
+
+    match: Match
+    next_batch: int = field(init=False)
+    rounds: int = 0
+
+    def __post_init__(self) -> None:
+        self.next_batch = VERIFIED_RUNS
+
+    def order(self) -> list[int]:
+        """Contestants by index, another one first each time."""
+        count = len(self.match.contestants)
+        self.rounds += 1
+        return [(self.rounds + turn) % count for turn in range(count)]
+
+    def take(self, count: int, last: bool) -> list[int]:
+        """The next ``count`` batches; the last contestant of a round moves a shared turn on."""
+        taken = [(self.next_batch + i) % self.match.batches for i in range(count)]
+        if last or not self.match.in_step:
+            self.next_batch += count
+        return taken
+
+    def fitting(self, sample_seconds: float, run_seconds: float) -> int:
+        """Runs in one sample, so that it lasts long enough, without going round within a round."""
+        most = self.match.batches // len(self.match.contestants)
+        return max(1, min(math.ceil(sample_seconds / run_seconds), most))
+
+
+def _samples(match: Match, effort: Effort) -> list[list[float]]:
+    """Warm up, then time: a list of rounds, each the seconds a run of every contestant."""
+    turns = _Turns(match)
+    with _no_collection():
+        warm = [_round(match, turns, 1, effort) for _ in range(match.warm_runs)]
+        inner = 1 if match.in_step else turns.fitting(effort.sample_seconds, min(warm[-1]))
+        return list(_rounds(match, turns, inner, effort))
+
+
+def _rounds(match: Match, turns: _Turns, inner: int, effort: Effort) -> Iterator[list[float]]:
+    started = time.perf_counter()
+    for done in range(effort.repeat):
+        if done >= FEWEST_ROUNDS and time.perf_counter() - started > effort.case_seconds:
+            return
+        yield _round(match, turns, inner, effort)
+
+
+def _round(match: Match, turns: _Turns, inner: int, effort: Effort) -> list[float]:
+    """One sample of each contestant, in seconds a run, by index."""
+    seconds = [0.0] * len(match.contestants)
+    order = turns.order()
+    for index in order:
+        taken = turns.take(inner, last=index == order[-1])
+        run = match.contestants[index].run
+        if effort.rest:
+            _rest()
+        started = time.perf_counter()
+        for batch in taken:
+            run(batch)
+        seconds[index] = (time.perf_counter() - started) / inner
+    return seconds
+
+
+def _rest() -> None:
+    """Wait until this process uses no processor time, or until that looks hopeless."""
+    for _ in range(REST_POLLS):
+        used = time.process_time()
+        time.sleep(REST_SECONDS)
+        if time.process_time() - used < REST_SECONDS / 10:
+            return
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -1,0 +1,110 @@
+"""The memory of training besides table and moments: it should follow the batch, not the table.
+
+Each figure comes from a fresh process, which trains every row of its table and then some batches:
+its peak resident memory, less what it had before the table was made, less table and moments.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import data
+import peers
+import pyembed as pe
+import streams
+import trainers
+from grid import Axes, Cell, cells
+from options import Options
+from report import Report, megabytes
+
+FULL = Axes(dims=(64,), ids=(1 << 18,), rows=(250_000, 1_000_000, 4_000_000))
+SMOKE = Axes(dims=(8,), ids=(300,), rows=(97,))
+STEPS = 5
+HEADER = ("rows", "dim", "ids", "batch MB", "table + moments MB")
+
+
+def run(options: Options) -> Report:
+    sizes = [cell for cell in cells(options, FULL, SMOKE) if cell.distribution == "uniform"]
+    if peak_resident_bytes() is None:
+        return Report(HEADER, [], ["Peak resident memory cannot be measured on this system."])
+    names = trainers.available()
+    found = [{name: in_fresh_process(name, cell, options) for name in names} for cell in sizes]
+    return Report(
+        [*HEADER, *(f"{name} extra MB" for name in names)],
+        [_row(cell, extra) for cell, extra in zip(sizes, found, strict=True)],
+        ["extra: peak memory less table and moments.", *peers.missing()],
+        [_summary(name, sizes, [extra[name] for extra in found]) for name in names],
+        [
+            {"labels": cell.labels, "extra_bytes": extra}
+            for cell, extra in zip(sizes, found, strict=True)
+        ],
+    )
+
+
+def in_fresh_process(name: str, cell: Cell, options: Options) -> int:
+    """``extra_bytes`` in a process of its own, whose memory starts from nothing."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(extra_bytes, name, cell, options).result()
+
+
+def extra_bytes(name: str, cell: Cell, options: Options) -> int:
+    """Train here, and tell what it took besides the table and its moments."""
+    pe.set_num_threads(options.threads)
+    if name != "pyembed":
+        peers.use_threads(options.threads)
+    batches = streams.batches(cell.distribution, cell.rows, cell.ids, STEPS)
+    dy = data.whole_numbers((cell.ids, cell.dim), cell.dtype)
+    make = trainers.TRAINERS[name]
+    trainers.touch_every_row(make(1, cell.dim, cell.dtype), 1, dy)  # loads code, starts threads
+    before = peak_resident_bytes()
+    trainer = make(cell.rows, cell.dim, cell.dtype)
+    trainers.touch_every_row(trainer, cell.rows, dy)
+    for ids in batches:
+        trainer.step(ids, dy)
+    after = peak_resident_bytes()
+    assert before is not None
+    assert after is not None
+    return max(0, after - before - table_and_moments(cell))  # a few pages of a small table hide
+
+
+def table_and_moments(cell: Cell) -> int:
+    return (1 + trainers.STATE_ARRAYS) * cell.rows * cell.row_bytes
+
+
+def peak_resident_bytes() -> int | None:
+    """The most memory this process ever had, or None where the system does not tell.
+
+    Linux's ``getrusage`` would count the parent's peak as the child's; its status file does not.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _row(cell: Cell, extra: dict[str, int]) -> list[str]:
+    return [
+        f"{cell.rows:,}",
+        str(cell.dim),
+        f"{cell.ids:,}",
+        megabytes(cell.ids * cell.row_bytes),
+        megabytes(table_and_moments(cell)),
+        *(megabytes(count) for count in extra.values()),
+    ]
+
+
+def _summary(name: str, sizes: list[Cell], extra: list[int]) -> str:
+    first, last = sizes[0], sizes[-1]
+    return (
+        f"memory of training besides table and moments, {name}: {megabytes(extra[0])} MB "
+        f"at {first.rows:,} rows, {megabytes(extra[-1])} MB at {last.rows:,} rows "
+        f"(a batch of rows is {megabytes(last.ids * last.row_bytes)} MB)"
+    )

@@ -1,0 +1,61 @@
+"""``ops.scatter_add`` into a dense table, both of its algorithms, beside NumPy's and PyTorch's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+import data
+import peers
+import pyembed as pe
+import streams
+import timed
+from data import Array
+from grid import Cell, cells
+from harness import Case, Contestant, Match, over
+from options import Options
+from report import Report
+from streams import Ids
+from summaries import by_distribution
+
+
+def cases(options: Options) -> list[Case]:
+    return [Case(cell.labels, partial(build, cell)) for cell in cells(options)]
+
+
+def build(cell: Cell) -> Match:
+    batches = streams.pool(cell.distribution, cell.rows, cell.ids)
+    table = np.zeros((cell.rows, cell.dim), cell.dtype)
+    rows = data.whole_numbers((cell.ids, cell.dim), cell.dtype)
+    return Match(
+        list(contestants(table, batches, rows)),
+        batches=len(batches),
+        rows=cell.ids,
+        bytes=cell.ids * (3 * cell.row_bytes + np.dtype(np.int64).itemsize),
+    )
+
+
+def contestants(table: Array, batches: list[Ids], rows: Array) -> Iterator[Contestant]:
+    """All add into one and the same table: zeros when compared, anything when timed."""
+    empty = partial(table.fill, 0)
+    for method in ("sorted", "atomic"):
+        add = partial(pe.ops.scatter_add, table, rows=rows, method=method)
+        yield Contestant(f"pyembed {method}", over(batches, add), prepare=empty)
+    yield Contestant(
+        "np.add.at",
+        over(batches, lambda ids: np.add.at(table, ids, rows)),
+        result=lambda _: table,
+        prepare=empty,
+    )
+    if (torch := peers.torch()) is not None:
+        target, source = torch.from_numpy(table), torch.from_numpy(rows)
+        index_add = partial(target.index_add_, 0, source=source)
+        yield Contestant("torch index_add_", over(peers.tensors(batches), index_add), prepare=empty)
+
+
+def run(options: Options) -> Report:
+    peers = ["np.add.at", "torch index_add_"]
+    summary = partial(by_distribution, "ops.scatter_add(method='sorted')", peers)
+    return timed.run("scatter_add", cases(options), options, summary)

@@ -1,0 +1,169 @@
+"""The command line, as one checked object. Without NumPy: thread counts are set before it loads."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# In the order in which they run; each is the module jobs/<name>.py.
+JOBS = {
+    "gather": "rows of a table by id, into an array that is given",
+    "scatter_add": "rows added into a dense table by id, with duplicates",
+    "bag": "sums of bags of rows",
+    "step": "forward + backward + optimizer step, the whole training step",
+    "memory": "what a training step needs besides table and optimizer state",
+    "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
+}
+DISTRIBUTIONS = ("uniform", "zipf")
+DTYPES = ("float32", "float64")
+TABLE_SIZES = ("cache", "memory")
+DEFAULT_REPEAT = 11
+BLAS_THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "OMP_NUM_THREADS",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run. A tuple that is None is left to each job."""
+
+    jobs: tuple[str, ...]
+    dims: tuple[int, ...] | None
+    ids: tuple[int, ...] | None
+    rows: tuple[int | str, ...] | None
+    distributions: tuple[str, ...] | None
+    dtype: str
+    threads: int
+    repeat: int
+    json: Path | None
+    smoke: bool
+
+
+def parse(argv: Sequence[str] | None = None) -> Options:
+    """The options of a command line; leaves with a message and status 2 if it makes no sense."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if given.json is not None and not given.json.parent.is_dir():
+        parser.error(f"argument --json: there is no folder {given.json.parent}")
+    if given.json is not None and given.json.is_dir():
+        parser.error(f"argument --json: {given.json} is a folder")
+    asked = set(given.jobs) or set(JOBS)
+    return Options(
+        jobs=tuple(name for name in JOBS if name in asked),
+        dims=given.dims,
+        ids=given.ids,
+        rows=given.rows,
+        distributions=given.distribution,
+        dtype=given.dtype,
+        threads=given.threads,
+        repeat=1 if given.smoke else given.repeat,
+        json=given.json,
+        smoke=given.smoke,
+    )
+
+
+def limit_blas_threads(threads: int) -> None:
+    """BLAS libraries read these once, when they load."""
+    for variable in BLAS_THREADS:
+        os.environ[variable] = str(threads)
+
+
+def usable_cpus() -> int:
+    """The processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks",
+        description="Time pyembed beside its peers, in one process, after checking that all agree.",
+        epilog="jobs:\n" + "\n".join(f"  {name:<12} {about}" for name, about in JOBS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("jobs", nargs="*", type=_one_of("job", JOBS), metavar="JOB", help="default: all of them")
+    add("--dims", type=_listed(_positive), metavar="D,...", help="row widths, such as 16,64")
+    add(
+        "--ids",
+        type=_listed(_positive),
+        metavar="N,...",
+        help="ids in one call, such as 256,262144",
+    )
+    add(
+        "--rows",
+        type=_listed(_table_size),
+        metavar="V,...",
+        help="table rows, such as 4000000; or 'cache' (1 MiB), 'memory' (1 GiB)",
+    )
+    add("--dtype", choices=DTYPES, default="float32", help="of the tables (default: float32)")
+    add(
+        "--distribution",
+        type=_listed(_one_of("distribution", DISTRIBUTIONS)),
+        metavar="NAME,...",
+        help=f"of the ids: {', '.join(DISTRIBUTIONS)} (default: all that the job has)",
+    )
+    add(
+        "--threads",
+        type=_positive,
+        default=usable_cpus(),
+        metavar="T",
+        help="for every contestant alike (default: the usable processors)",
+    )
+    add(
+        "--repeat",
+        type=_positive,
+        default=DEFAULT_REPEAT,
+        metavar="R",
+        help=f"timed repetitions a contestant (default: {DEFAULT_REPEAT})",
+    )
+    add("--json", type=Path, metavar="FILE", help="write every single time there too")
+    add("--smoke", action="store_true", help="tiny sizes, only to check that all agree")
+    return parser
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return value
+
+
+def _table_size(text: str) -> int | str:
+    if text in TABLE_SIZES:
+        return text
+    try:
+        return _positive(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor 'cache' or 'memory'") from None
+
+
+def _one_of(what: str, names: Sequence[str] | dict[str, str]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(
+                f"unknown {what} {text!r} (choose from {', '.join(names)})"
+            )
+        return text
+
+    return check
+
+
+def _listed(item: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    def check(text: str) -> tuple[T, ...]:
+        return tuple(dict.fromkeys(item(part.strip()) for part in text.split(",")))
+
+    return check

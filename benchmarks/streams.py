@@ -1,0 +1,74 @@
+"""Streams of ids: which rows a batch asks for, uniform or as skewed as words are."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+
+ZIPF_EXPONENT = 1.05
+SEED = 20_240_229
+POOL_IDS = 1 << 22  # ids drawn for one pool: more rows than a cache holds
+MIN_BATCHES, MAX_BATCHES = 16, 1 << 14
+
+
+class Sampler(Protocol):
+    """Draws ids of a table."""
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Ids: ...
+
+
+def uniform(rows: int) -> Sampler:
+    """Every row alike."""
+    return lambda rng, shape: rng.integers(0, rows, shape, dtype=np.int64)
+
+
+def zipf(rows: int) -> Sampler:
+    """The r-th most frequent row has a probability proportional to r ** -1.05 (r = 1 ... rows).
+
+    Drawn by inversion: a uniform number is looked up in the cumulative distribution of the ranks,
+    which is exact for a finite table (numpy's ``Generator.zipf`` is of an unbounded one). A fixed
+    random permutation takes ranks to ids, so that the hot rows lie scattered over the table as they
+    would if ids came from a hash, and no contestant gains from hot rows that are neighbours.
+    """
+    cumulative = np.cumsum(np.arange(1, rows + 1, dtype=np.float64) ** -ZIPF_EXPONENT)
+    cumulative /= cumulative[-1]
+    id_of_rank = np.random.default_rng(SEED).permutation(rows)
+
+    def sample(rng: np.random.Generator, shape: tuple[int, ...]) -> Ids:
+        return id_of_rank[np.searchsorted(cumulative, rng.random(shape), side="right")]
+
+    return sample
+
+
+SAMPLERS = {"uniform": uniform, "zipf": zipf}
+
+
+@lru_cache(maxsize=1)
+def sampler(distribution: str, rows: int) -> Sampler:
+    """The sampler of that name; the latest is kept, since its set-up may take O(rows)."""
+    return SAMPLERS[distribution](rows)
+
+
+def batches(distribution: str, rows: int, ids: int, count: int) -> list[Ids]:
+    """``count`` batches of ``ids`` ids each, the same ones in every run."""
+    rng = np.random.default_rng([SEED, rows, ids])
+    return list(sampler(distribution, rows)(rng, (count, ids)))
+
+
+def pool(distribution: str, rows: int, ids: int) -> list[Ids]:
+    """Batches enough that, going round, none is met again while its rows are still in a cache."""
+    return batches(distribution, rows, ids, _clip(POOL_IDS // ids))
+
+
+def _clip(count: int) -> int:
+    return max(MIN_BATCHES, min(MAX_BATCHES, count))
+
+
+def forget() -> None:
+    """Free what ``sampler`` keeps."""
+    sampler.cache_clear()

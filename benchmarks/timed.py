@@ -1,0 +1,49 @@
+"""How every timed job runs: its cases one after the other, and one table of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import peers
+import report
+from harness import Case, Effort, Measurement, measure
+from machine import copy_bandwidth
+from options import Options
+
+CLEAR_LINE = "\r\x1b[K"
+Summary = Callable[[list[Measurement]], list[str]]
+
+
+def run(
+    job: str,
+    cases: Sequence[Case],
+    options: Options,
+    summary: Summary,
+    stop_at: type[Exception] | tuple[()] = (),
+) -> report.Report:
+    """Measure the cases. An exception that is ``stop_at`` ends the job early and is noted."""
+    effort = Effort.of(options)
+    found: list[Measurement] = []
+    notes = peers.missing()
+    for case in _shown(job, cases):
+        try:
+            found.append(measure(case, effort))
+        except stop_at as reason:
+            notes.append(f"stopped at {case}: {reason}")
+            break
+    bandwidth = copy_bandwidth(options.threads)
+    return report.timed(found, bandwidth, summary(found), notes)
+
+
+def _shown(job: str, cases: Sequence[Case]) -> Iterator[Case]:
+    """The cases; on a terminal, the current one is named on standard error."""
+    for number, case in enumerate(cases, 1):
+        _show(f"{job} {number}/{len(cases)}: {case}")
+        yield case
+    _show("")
+
+
+def _show(text: str) -> None:
+    if sys.stderr.isatty():
+        print(CLEAR_LINE + text, end="", file=sys.stderr, flush=True)

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+from hypothesis import settings
+
+import pyembed as pe
+
+settings.register_profile("pyembed", deadline=None, print_blob=True)
+settings.load_profile("pyembed")
+
+
+@pytest.fixture(params=[1, 2, 7])
+def threads(request):
+    """Run the test with this many threads."""
+    before = pe.get_num_threads()
+    pe.set_num_threads(request.param)
+    yield request.param
+    pe.set_num_threads(before)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240229)

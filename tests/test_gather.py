@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pyembed as pe
+import reference
+from strategies import arrays_of_ids, tables
+
+
+@given(st.data())
+def test_gather_is_indexing(data):
+    table = data.draw(tables())
+    ids = data.draw(arrays_of_ids(len(table)))
+    result = pe.ops.gather(table, ids)
+    np.testing.assert_array_equal(result, reference.gather(table, ids), strict=True)
+    np.testing.assert_array_equal(result, table[ids.astype(np.int64)], strict=True)
+
+
+@given(st.data())
+def test_gather_equals_the_one_hot_product(data):
+    table = data.draw(tables())
+    ids = data.draw(arrays_of_ids(len(table)))
+    dense = pe.baseline.OneHotDense(*table.shape, weights=table, dtype="float64")
+    np.testing.assert_array_equal(pe.ops.gather(table, ids), dense(ids))
+
+
+@given(st.data(), st.sampled_from(["clip", "zero", "wrap"]))
+def test_policies(data, policy):
+    table = data.draw(tables())
+    ids = data.draw(st.lists(st.integers(-(2**63), 2**63 - 1)))
+    emb = pe.Embedding.from_pretrained(table, out_of_range=policy)
+    np.testing.assert_array_equal(emb(ids), reference.gather(table, ids, policy))
+
+
+@pytest.mark.parametrize(("policy", "row"), [("clip", 2), ("wrap", (2**64 - 1) % 3), ("zero", -1)])
+def test_policies_for_ids_beyond_int64(policy, row):
+    table = np.arange(1.0, 7.0).reshape(3, 2)
+    emb = pe.Embedding.from_pretrained(table, out_of_range=policy)
+    expected = np.zeros(2) if row < 0 else table[row]
+    np.testing.assert_array_equal(emb(np.array([2**64 - 1], np.uint64))[0], expected)
+
+
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 255, 256, 257, 2049, 40_000])
+@pytest.mark.parametrize("dim", [1, 3, 16, 64, 100])
+def test_sizes_and_threads(threads, dtype, n, dim, rng):
+    table = rng.standard_normal((1000, dim)).astype(dtype)
+    ids = rng.integers(0, 1000, n)
+    np.testing.assert_array_equal(pe.ops.gather(table, ids), table[ids])
+
+
+def test_out_is_written_and_returned(rng):
+    table = rng.standard_normal((9, 5)).astype(np.float32)
+    ids = np.array([[8, 0], [3, 3]])
+    out = np.empty((2, 2, 5), np.float32)
+    assert pe.ops.gather(table, ids, out=out) is out
+    np.testing.assert_array_equal(out, table[ids])
+
+
+def test_out_may_have_a_gap_between_rows(rng):
+    table = rng.standard_normal((9, 5)).astype(np.float32)
+    whole = np.full((4, 8), 7.0, np.float32)
+    pe.ops.gather(table, [1, 2, 3, 4], out=whole[:, :5])
+    np.testing.assert_array_equal(whole[:, :5], table[1:5])
+    np.testing.assert_array_equal(whole[:, 5:], 7.0)
+
+
+def test_a_table_may_be_any_rows_with_unit_stride(rng):
+    table = rng.standard_normal((9, 5))
+    for view in (table[::-1], table[::2], table[:, 1:4], np.broadcast_to(table[0], (4, 5))):
+        np.testing.assert_array_equal(pe.ops.gather(view, [3, 0, 3]), view[[3, 0, 3]])
+
+
+def test_empty_list_and_scalar():
+    emb = pe.Embedding(4, 3)
+    assert emb([]).shape == (0, 3)
+    assert emb([[], []]).shape == (2, 0, 3)
+    assert emb(2).shape == (3,)
+    assert emb(np.empty((0, 5), np.int32)).shape == (0, 5, 3)
+    assert pe.Embedding(4, 0)([1, 2]).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (np.array(1000), "id 1000 is outside a table of 1000 rows (valid: 0 to 999)"),
+        ([5, -1], "id -1 at position 1 is outside a table of 1000 rows (valid: 0 to 999)"),
+        (
+            [[0] * 8] * 3 + [[0] * 7 + [1000]],
+            "id 1000 at position (3, 7) is outside a table of 1000 rows (valid: 0 to 999)",
+        ),
+        (
+            np.array([2**64 - 1], np.uint64),
+            "id 18446744073709551615 at position 0 is outside a table of 1000 rows "
+            "(valid: 0 to 999)",
+        ),
+        (
+            np.array([-5], np.int8),
+            "id -5 at position 0 is outside a table of 1000 rows (valid: 0 to 999)",
+        ),
+    ],
+)
+def test_a_bad_id_is_named(ids, message):
+    with pytest.raises(IndexError) as caught:
+        pe.Embedding(1000, 2)(ids)
+    assert str(caught.value) == message
+
+
+def test_the_first_bad_id_is_named_and_nothing_is_written(threads):
+    emb = pe.Embedding(100, 8)
+    ids = np.zeros(300_000, np.int64)
+    ids[[123_456, 299_999]] = [-7, 100]
+    out = np.full((300_000, 8), 5.0, np.float32)
+    with pytest.raises(IndexError, match="id -7 at position 123456 "):
+        emb(ids, out=out)
+    assert (out == 5.0).all()
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [np.array([1.0]), [1.5], [True], np.array([], np.float64), ["1"], None, [2**70], [1 + 0j]],
+)
+def test_ids_must_be_integers(ids):
+    with pytest.raises(TypeError, match="ids must be integers"):
+        pe.Embedding(4, 2)(ids)
+
+
+def bad_outs():
+    table = np.zeros((5, 3), np.float32)
+    read_only = np.empty((2, 3), np.float32)
+    read_only.flags.writeable = False
+    buffer = np.empty((2, 3), np.float32)
+    return {
+        "a list": (table, [[0.0] * 3] * 2, TypeError, "out must be a numpy.ndarray, not list"),
+        "dtype": (table, np.empty((2, 3)), TypeError, "out must have dtype float32"),
+        "byte order": (table, np.empty((2, 3), ">f4"), TypeError, "out must have dtype float32"),
+        "shape": (
+            table,
+            np.empty((3, 2), np.float32),
+            ValueError,
+            r"shape \(3, 2\), but .*\(2, 3\)",
+        ),
+        "layout": (table, np.empty((3, 2), np.float32).T, ValueError, "contiguous rows"),
+        "read-only": (table, read_only, ValueError, "out is read-only"),
+        "the table": (table, table[1:3], ValueError, "out shares memory with the table"),
+        "its own rows": (
+            table,
+            np.lib.stride_tricks.as_strided(buffer, (2, 3), (4, 4)),
+            ValueError,
+            "rows that share memory",
+        ),
+    }
+
+
+@pytest.mark.parametrize("case", bad_outs())
+def test_bad_out_is_refused_and_nothing_changes(case):
+    table, out, error, message = bad_outs()[case]
+    before = np.array(out, copy=True)
+    with pytest.raises(error, match=message):
+        pe.ops.gather(table, [0, 1], out=out)
+    np.testing.assert_array_equal(out, before)
+    assert (table == 0).all()
+
+
+def test_out_over_the_ids_is_refused():
+    memory = np.zeros(8, np.int64)
+    out = memory.view(np.float64)[:6].reshape(3, 2)
+    with pytest.raises(ValueError, match="out shares memory with ids"):
+        pe.ops.gather(np.ones((4, 2)), memory[:3], out=out)
+    assert (memory == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        ([[1.0]], TypeError, "table must be a numpy.ndarray, not list"),
+        (np.zeros((2, 2), np.float16), TypeError, "float32 or float64, not float16"),
+        (np.zeros((2, 2), int), TypeError, "float32 or float64, not int64"),
+        (np.zeros(3), ValueError, r"two axes .*\(3,\)"),
+        (np.zeros((3, 4))[:, ::2], ValueError, "contiguous rows"),
+        (np.asfortranarray(np.zeros((3, 4))), ValueError, "contiguous rows"),
+    ],
+)
+def test_bad_table(table, error, message):
+    with pytest.raises(error, match=message):
+        pe.ops.gather(table, [0])
