@@ -31,8 +31,8 @@ struct Kernels {
     void (*copy_rows)(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride);
     // out (bags, dim): one pooled row a bag
     void (*pool_rows)(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride);
-    // dst[rows[i]] += values[i], each element atomically; no_row is left out
-    void (*add_rows_atomically)(Rows<T> dst, const i64* rows, i64 n, const T* values, i64 stride);
+    // dst[row of pair i] += values[i - begin] for the pairs [begin, end), each element atomically
+    void (*add_rows_atomically)(const Pairs&, i64 begin, i64 end, const T* values, Rows<T> dst);
     // out (end - begin, dim): the sources of the pairs [begin, end), each times its coefficient
     void (*copy_sources)(const Pairs&, const Sources<T>&, i64 begin, i64 end, i64 dim, T* out);
     // out (dim,): the sum of the sources of the pairs [begin, end)

@@ -20,11 +20,6 @@ template <class T>
 std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
                                 Pooling pooling, const T* weights, Rows<T> out);
 
-// dst (V, D)[id] += rows (ids, D), by atomic additions in no fixed order
-template <class T>
-std::optional<BadId> scatter_add_atomically(Rows<T> dst, const Ids& ids, const IdRule& rule,
-                                            Rows<const T> rows);
-
 // dst = 0
 template <class T>
 void fill_zeros(Rows<T> dst);
@@ -32,6 +27,10 @@ void fill_zeros(Rows<T> dst);
 // dst (V, D) += the sorted plan's gradient
 template <class T>
 void add_gradient(const Plan<T>& plan, Rows<T> dst);
+
+// The same by atomic additions, in no fixed order; the plan keeps the order of position
+template <class T>
+void add_gradient_atomically(const Plan<T>& plan, Rows<T> dst);
 
 // How many rows the sorted plan's gradient touches.
 template <class T>

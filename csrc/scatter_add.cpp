@@ -6,21 +6,6 @@
 namespace pyembed {
 
 template <class T>
-std::optional<BadId> scatter_add_atomically(Rows<T> dst, const Ids& ids, const IdRule& rule,
-                                            Rows<const T> rows) {
-    if (const auto bad = find_bad_id(ids, rule)) return bad;
-    const auto add_rows = kernels<T>().add_rows_atomically;
-    constexpr i64 block = 512;
-    const int threads = threads_for(ids.count * dst.dim * static_cast<i64>(sizeof(T)));
-    parallel_blocks(ids.count, block, threads, [&](i64 begin, i64 end, int) {
-        i64 resolved[block];
-        resolve_ids(ids, rule, begin, end, resolved);
-        add_rows(dst, resolved, end - begin, rows.row(begin), rows.stride);
-    });
-    return std::nullopt;
-}
-
-template <class T>
 void add_gradient(const Plan<T>& plan, Rows<T> dst) {
     const auto add_segments = kernels<T>().add_segments;
     const i64 traffic = 2 * dst.dim * static_cast<i64>(sizeof(T));
@@ -30,11 +15,23 @@ void add_gradient(const Plan<T>& plan, Rows<T> dst) {
                                          });
 }
 
-template std::optional<BadId> scatter_add_atomically(Rows<float>, const Ids&, const IdRule&,
-                                                     Rows<const float>);
-template std::optional<BadId> scatter_add_atomically(Rows<double>, const Ids&, const IdRule&,
-                                                     Rows<const double>);
+template <class T>
+void add_gradient_atomically(const Plan<T>& plan, Rows<T> dst) {
+    constexpr i64 block = 64;  // so many rows of sources stay in the cache
+    const Kernels<T>& kernel = kernels<T>();
+    const Pairs pairs = plan.pairs();
+    const int threads = threads_for(plan.count() * dst.dim * static_cast<i64>(sizeof(T)));
+    const Buffer scratch = Buffer::of<T>(threads * block * dst.dim);
+    parallel_blocks(plan.count(), block, threads, [&](i64 begin, i64 end, int member) {
+        T* const values = scratch.as<T>() + member * block * dst.dim;
+        kernel.copy_sources(pairs, plan.sources(), begin, end, dst.dim, values);
+        kernel.add_rows_atomically(pairs, begin, end, values, dst);
+    });
+}
+
 template void add_gradient(const Plan<float>&, Rows<float>);
 template void add_gradient(const Plan<double>&, Rows<double>);
+template void add_gradient_atomically(const Plan<float>&, Rows<float>);
+template void add_gradient_atomically(const Plan<double>&, Rows<double>);
 
 }  // namespace pyembed

@@ -13,7 +13,7 @@ Tables of millions of rows, looked up, differentiated and trained in place on a 
 """
 
 try:
-    import pyembed._core as _core
+    import pyembed._core
 except ModuleNotFoundError as error:
     if error.name != "pyembed._core":
         raise
@@ -30,7 +30,7 @@ from pyembed.embedding_bag import EmbeddingBag
 from pyembed.optimizers import SparseAdam, SparseSGD
 from pyembed.sparse_grad import SparseGrad, clip_global_norm
 
-__version__: str = _core.__version__
+__version__: str = pyembed._core.__version__
 
 __all__ = [
     "Embedding",

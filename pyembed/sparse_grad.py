@@ -93,15 +93,9 @@ class SparseGrad:
         TypeError, ValueError
             If `out` does not fit.
         """
-        _checks.one_of(method, "method", ("auto", "sorted", "atomic"))
         if out is None:
             out = _core.zeros(self.shape, self.dtype.name)
-        if method == "atomic":
-            ids, values = self._expand()
-            SparseGrad(self._table, ()).to_dense(out)
-            _core.scatter_add(out, ids, values, method)
-        else:
-            self._sorted().write_to(out)
+        _core.to_dense(self._table, list(self._calls), out, method)
         return out
 
     def norm(self) -> float:

@@ -1,6 +1,7 @@
 """The first page of the README, with nothing but NumPy and pytest: run it on any new build."""
 
 import numpy as np
+import pytest
 
 import pyembed as pe
 
@@ -45,9 +46,7 @@ def test_two_lookups_of_one_table_make_one_step():
 def test_a_bag_and_an_error_that_names_the_id():
     bag = pe.EmbeddingBag(3, 2, mode="sum", weights=[[0, 1], [2, 3], [4, 5]])
     np.testing.assert_array_equal(bag([2, 0, 1], offsets=[0, 2]), [[4, 6], [2, 3]])
-    try:
+    with pytest.raises(IndexError) as caught:
         bag([[0, 1], [2, 3]])
-    except IndexError as error:
-        assert str(error) == "id 3 at position (1, 1) is outside a table of 3 rows (valid: 0 to 2)"
-    else:
-        raise AssertionError("id 3 was accepted")
+    message = "id 3 at position (1, 1) is outside a table of 3 rows (valid: 0 to 2)"
+    assert str(caught.value) == message

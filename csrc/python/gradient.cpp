@@ -101,7 +101,7 @@ py::tuple coalesced(const Plan<T>& plan) {
 // The gradient of one table, summed by row when it is used: nothing of it is in memory but the sorted pairs.
 class SortedGradient {
   public:
-    SortedGradient(const Table& table, const Calls& calls) : table_(table), calls_(calls) {
+    SortedGradient(const Table& table, const Calls& calls) : table_(table) {
         std::visit(
             [&](auto rows) {
                 using T = std::remove_pointer_t<decltype(rows.data)>;
@@ -113,20 +113,6 @@ class SortedGradient {
 
     py::tuple coalesce() const {
         return std::visit([](const auto& plan) { return coalesced(*plan); }, plan_);
-    }
-
-    // out (V, D) = the gradient, zeros elsewhere
-    void write_to(py::handle out) const {
-        std::visit(
-            [&](const auto& plan) {
-                using T = std::remove_pointer_t<decltype(plan->sources().coefs)>;
-                const auto output = output_rows<std::remove_const_t<T>>(out, "out", shape_of(table_.array()));
-                for (const BackwardCall* call : calls_) call->refuse_overlap_with(output.array, "out");
-                const py::gil_scoped_release no_gil;
-                fill_zeros(output.rows);
-                add_gradient(*plan, output.rows);
-            },
-            plan_);
     }
 
     // Calls step(plan, table) in the table's dtype.
@@ -159,7 +145,6 @@ class SortedGradient {
 
   private:
     const Table& table_;
-    const Calls calls_;
     std::variant<std::unique_ptr<Plan<float>>, std::unique_ptr<Plan<double>>> plan_;
 };
 
@@ -213,42 +198,53 @@ py::tuple expand_calls(const Table& table, const Calls& calls) {
         table.rows());
 }
 
-// A plan for ids and the rows beside them, with no table: ids up to `rows`.
-template <class T>
-std::unique_ptr<Plan<T>> plan_of_rows(const BackwardCall& call, i64 rows) {
-    return make_plan<T>({&call}, {rows, OutOfRange::raise, no_row}, Order::by_row);
-}
-
+// As for a table of `rows` rows, though there is none.
 py::tuple coalesce_rows(const BackwardCall& call, i64 rows) {
-    if (call.is_single()) return coalesced(*plan_of_rows<float>(call, rows));
-    return coalesced(*plan_of_rows<double>(call, rows));
+    const IdRule rule{rows, OutOfRange::raise, no_row};
+    if (call.is_single()) return coalesced(*make_plan<float>({&call}, rule, Order::by_row));
+    return coalesced(*make_plan<double>({&call}, rule, Order::by_row));
 }
 
-void scatter_add(py::handle dst_object, py::handle ids_object, py::handle rows_object,
-                 const std::string& method) {
-    const bool atomic = method == "atomic";
-    if (!atomic && method != "auto" && method != "sorted")
-        throw py::value_error("method='" + method + "' is none of 'auto', 'sorted', 'atomic'");
+// How gradients reach a dense array: sorted and summed by row first, or added as the threads come.
+Order order_argument(const std::string& method) {
+    if (method == "atomic") return Order::by_position;
+    if (method == "auto" || method == "sorted") return Order::by_row;
+    throw py::value_error("method='" + method + "' is none of 'auto', 'sorted', 'atomic'");
+}
+
+template <class T>
+void add_gradient_in(Order order, const Plan<T>& plan, Rows<T> dst) {
+    order == Order::by_row ? add_gradient(plan, dst) : add_gradient_atomically(plan, dst);
+}
+
+// out (V, D) = the gradient, zeros elsewhere
+void to_dense(const Table& table, const Calls& calls, py::handle out, const std::string& method) {
+    const Order order = order_argument(method);
+    std::visit(
+        [&](auto rows) {
+            using T = std::remove_pointer_t<decltype(rows.data)>;
+            const auto output = output_rows<T>(out, "out", shape_of(table.array()));
+            for (const BackwardCall* call : calls) call->refuse_overlap_with(output.array, "out");
+            const auto plan = make_plan<T>(calls, table.rule(), order);
+            const py::gil_scoped_release no_gil;
+            fill_zeros(output.rows);
+            add_gradient_in(order, *plan, output.rows);
+        },
+        table.rows());
+}
+
+void scatter_add(py::handle dst_object, py::handle ids, py::handle rows, const std::string& method) {
+    const Order order = order_argument(method);
     const Table dst(dst_object, "dst", "raise", std::nullopt, true);
     std::visit(
         [&](auto to) {
             using T = std::remove_pointer_t<decltype(to.data)>;
-            const BackwardCall call(ids_object, rows_object, to.dim, dtype_name<T>(), py::none(), py::none(),
-                                    std::nullopt, false);
+            const BackwardCall call(ids, rows, to.dim, dtype_name<T>(), py::none(), py::none(), std::nullopt,
+                                    false);
             call.refuse_overlap_with(dst.array(), "dst");
-            if (!atomic) {
-                const auto plan = plan_of_rows<T>(call, to.rows);
-                const py::gil_scoped_release no_gil;
-                add_gradient(*plan, to);
-                return;
-            }
-            const Contribution<T> contribution = call.contribution<T>();
-            std::optional<BadId> bad;
-            {
-                const py::gil_scoped_release no_gil;
-                bad = scatter_add_atomically(to, contribution.ids, dst.rule(), contribution.gradient);
-            }
-            if (bad) raise_bad_id(*bad, call.ids_shape(), to.rows);
+            const auto plan = make_plan<T>({&call}, dst.rule(), order);
+            const py::gil_scoped_release no_gil;
+            add_gradient_in(order, *plan, to);
         },
         dst.rows());
 }
@@ -268,7 +264,6 @@ void bind_gradient(py::module_& module) {
         .def(py::init<const Table&, const Calls&>(), py::arg("table"), py::arg("calls"),
              py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
         .def("coalesce", &SortedGradient::coalesce)
-        .def("write_to", &SortedGradient::write_to, py::arg("out"))
         .def("step_sgd", step_sgd, py::arg("learning_rate"), py::arg("decay"))
         .def("step_momentum", step_momentum, py::arg("state"), py::arg("learning_rate"), py::arg("decay"),
              py::arg("momentum"), py::arg("nesterov"))
@@ -277,6 +272,7 @@ void bind_gradient(py::module_& module) {
              py::arg("row_steps") = py::none());
 
     module.def("expand", expand_calls, py::arg("table"), py::arg("calls"));
+    module.def("to_dense", to_dense, py::arg("table"), py::arg("calls"), py::arg("out"), py::arg("method"));
     module.def("coalesce", coalesce_rows, py::arg("call"), py::arg("rows"));
     module.def("scatter_add", scatter_add, py::arg("dst"), py::arg("ids"), py::arg("rows"),
                py::arg("method"));

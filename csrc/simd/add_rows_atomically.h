@@ -7,12 +7,11 @@ namespace pyembed {
 namespace {
 
 template <class T>
-void add_rows_atomically(Rows<T> dst, const i64* rows, i64 n, const T* values, i64 stride) {
-    for (i64 i = 0; i < n; ++i, values += stride) {
-        const i64 next = i + prefetch_distance;
-        if (next < n && rows[next] >= 0) prefetch_row(dst.row(rows[next]), dst.dim, true);
-        if (rows[i] < 0) continue;
-        T* const row = dst.row(rows[i]);
+void add_rows_atomically(const Pairs& pairs, i64 begin, i64 end, const T* values, Rows<T> dst) {
+    for (i64 i = begin; i < end; ++i, values += dst.dim) {
+        if (i + prefetch_distance < end)
+            prefetch_row(dst.row(pairs.row(i + prefetch_distance)), dst.dim, true);
+        T* const row = dst.row(pairs.row(i));
         for (i64 column = 0; column < dst.dim; ++column) {
 #if defined(_OPENMP)
 #pragma omp atomic

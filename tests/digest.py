@@ -1,0 +1,40 @@
+"""Print a digest of everything that must be the same bits on any machine: run by test_same_bits."""
+
+import hashlib
+
+import numpy as np
+
+import pyembed as pe
+
+
+def results(dtype):
+    rng = np.random.default_rng(0)
+    for dim in (1, 3, 16, 64, 100):
+        table = rng.standard_normal((700, dim)).astype(dtype)
+        ids = rng.integers(0, 700, 9000)
+        ids[rng.random(9000) < 0.4] = 5
+        offsets = np.arange(0, 9000, 9)
+        weights = rng.random(9000).astype(dtype)
+        rows = rng.standard_normal((9000, dim)).astype(dtype)
+        bag = pe.EmbeddingBag(700, dim, mode="mean", weights=table, dtype=dtype)
+        opt = pe.SparseAdam(bag, weight_decay=0.1)
+        yield pe.ops.gather(table, ids)
+        yield pe.ops.scatter_add(table.copy(), ids, rows)
+        yield from pe.ops.coalesce(ids, rows)
+        for mode in ("sum", "mean", "sqrtn"):
+            yield pe.ops.gather_bag(table, ids, offsets, mode=mode, weights=weights)
+        for _ in range(3):
+            opt.step(bag.backward(ids, rows[:1000], offsets, weights) * 0.3)
+            yield bag.embeddings
+        emb = pe.Embedding(700, dim, "normal", dtype=dtype, seed=3)
+        sgd = pe.SparseSGD(emb, 0.1, 0.9, True)
+        for _ in range(2):
+            sgd.step(emb.backward(ids, rows))
+            yield emb.embeddings
+
+
+digest = hashlib.sha256()
+for dtype in ("float32", "float64"):
+    for array in results(dtype):
+        digest.update(np.ascontiguousarray(array).tobytes())
+print(pe.show_config("dicts")["isa"], pe.get_num_threads(), digest.hexdigest())

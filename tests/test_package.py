@@ -1,0 +1,73 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyembed as pe
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_public_names():
+    for name in pe.__all__:
+        assert hasattr(pe, name)
+    assert pe.__version__.count(".") == 2
+
+
+def test_show_config(capsys):
+    config = pe.show_config("dicts")
+    assert config["threads"] == pe.get_num_threads()
+    assert config["isa"] in config["isa_available"]
+    assert pe.show_config() is None
+    printed = capsys.readouterr().out
+    assert pe.__version__ in printed
+    assert config["isa"] in printed
+    assert ("serial build" in printed) == (not config["openmp"])
+    with pytest.raises(ValueError, match="mode='html'"):
+        pe.show_config("html")
+
+
+def test_num_threads():
+    before = pe.get_num_threads()
+    if not pe.show_config("dicts")["openmp"]:
+        pe.set_num_threads(3)
+        assert pe.get_num_threads() == 1
+        return
+    pe.set_num_threads(3)
+    assert pe.get_num_threads() == 3
+    for n in (0, -1, 5000):
+        with pytest.raises(ValueError, match=f"n={n} is not a number of threads"):
+            pe.set_num_threads(n)
+    with pytest.raises(TypeError):
+        pe.set_num_threads(2.0)
+    assert pe.get_num_threads() == 3
+    pe.set_num_threads(before)
+
+
+def test_release_memory_between_steps(rng):
+    emb = pe.Embedding(1000, 64, seed=0)
+    opt = pe.SparseSGD(emb)
+    ids = rng.integers(0, 1000, 100_000)
+    grad = rng.standard_normal((100_000, 64)).astype("float32")
+    opt.step(emb.backward(ids, grad))
+    pe.release_memory()
+    opt.step(emb.backward(ids, grad))
+    pe.release_memory()
+    pe.release_memory()
+
+
+def test_a_bare_checkout_says_what_to_do(tmp_path):
+    source = tmp_path / "pyembed"
+    shutil.copytree(ROOT / "pyembed", source, ignore=shutil.ignore_patterns("*.so", "*.pyd"))
+    done = subprocess.run(
+        [sys.executable, "-c", "import pyembed"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "ImportError: this pyembed is a source folder without its compiled core" in done.stderr
+    assert "pip install ." in done.stderr

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pyembed as pe
+import reference
+from strategies import arrays_of_ids, floats, tables
+
+
+@given(st.data())
+def test_ids_values_and_coalesce(data):
+    table = data.draw(tables())
+    ids = data.draw(arrays_of_ids(len(table)))
+    grad_output = floats(np.random.default_rng(5), (*ids.shape, table.shape[1]), table.dtype)
+    emb = pe.Embedding.from_pretrained(table, trainable=True)
+    grad = emb.backward(ids, grad_output)
+
+    flat = ids.reshape(-1).astype(np.int64)
+    values = grad_output.reshape(ids.size, table.shape[1])
+    assert grad.shape == table.shape
+    assert grad.dtype == table.dtype
+    np.testing.assert_array_equal(grad.ids, flat, strict=True)
+    np.testing.assert_array_equal(grad.values, values, strict=True)
+
+    unique, sums = reference.coalesce(flat, values)
+    coalesced = grad.coalesce()
+    np.testing.assert_array_equal(coalesced.ids, unique, strict=True)
+    np.testing.assert_array_equal(coalesced.values, sums, strict=True)
+    np.testing.assert_allclose(grad.norm(), np.linalg.norm(sums.astype(float)), rtol=1e-6)
+    np.testing.assert_array_equal(coalesced.to_dense(), grad.to_dense())
+
+
+@given(st.data())
+def test_to_dense_equals_the_one_hot_gradient(data):
+    table = data.draw(tables())
+    ids = data.draw(arrays_of_ids(len(table)))
+    grad_output = floats(np.random.default_rng(6), (*ids.shape, table.shape[1]), table.dtype)
+    grad = pe.Embedding.from_pretrained(table, trainable=True).backward(ids, grad_output)
+    dense = pe.baseline.OneHotDense(*table.shape, weights=table, dtype="float64")
+    expected = dense.backward(ids, grad_output)
+    for method in ("auto", "sorted", "atomic"):
+        np.testing.assert_allclose(grad.to_dense(method=method), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.fixture
+def emb():
+    return pe.Embedding(6, 2, dtype="float64", padding_idx=0)
+
+
+def ones(n):
+    return np.ones((n, 2))
+
+
+def test_addition_keeps_the_order(emb):
+    both = emb.backward([1, 2], ones(2)) + emb.backward([2, 3], 2 * ones(2))
+    assert both.ids.tolist() == [1, 2, 2, 3]
+    assert both.values[:, 0].tolist() == [1, 1, 2, 2]
+    assert both.to_dense()[:, 0].tolist() == [0, 1, 3, 2, 0, 0]
+
+
+def test_scaling_a_plain_and_a_bag_gradient(emb):
+    grad = 3.0 * emb.backward([1, 2], ones(2)) * np.float32(0.5)
+    assert grad.values.tolist() == [[1.5, 1.5]] * 2
+    bag = pe.EmbeddingBag(6, 2, mode="mean", dtype="float64")
+    scaled = bag.backward([[1, 2]], ones(1), None, np.array([[1.0, 3.0]])) * 4
+    assert scaled.values[:, 0].tolist() == [1.0, 3.0]
+
+
+def test_padding_is_left_out(emb):
+    grad = emb.backward([0, 1, 0, 5], np.arange(8.0).reshape(4, 2))
+    assert grad.ids.tolist() == [1, 5]
+    assert grad.values.tolist() == [[2, 3], [6, 7]]
+    assert emb.backward([0, 0], ones(2)).norm() == 0.0
+
+
+def test_ids_out_of_range_as_the_policy_says():
+    for policy, rows in [("clip", [0, 5]), ("wrap", [4, 1]), ("zero", [])]:
+        emb = pe.Embedding(6, 2, out_of_range=policy, dtype="float64")
+        assert emb.backward([-2, 7], ones(2)).ids.tolist() == rows
+
+
+def test_clip_norm(emb):
+    grad = emb.backward([1, 1, 2], [[1.0, 0.0], [2.0, 0.0], [0.0, 4.0]])  # rows 3, 4: norm 5
+    assert grad.norm() == 5.0
+    assert grad.clip_norm(10).values.tolist() == grad.values.tolist()
+    np.testing.assert_allclose(grad.clip_norm(1).norm(), 1.0)
+    assert grad.clip_norm(0).norm() == 0.0
+    with pytest.raises(ValueError, match="max_norm=-1 must be a finite number >= 0"):
+        grad.clip_norm(-1)
+
+
+def test_clip_global_norm():
+    one = pe.Embedding(3, 1, dtype="float64").backward([1], [[3.0]])
+    other = pe.Embedding(9, 1, dtype="float64").backward([8], [[4.0]])
+    clipped = pe.clip_global_norm([one, other], 2.5)
+    assert [grad.values.item() for grad in clipped] == [1.5, 2.0]
+    assert [grad.shape for grad in clipped] == [(3, 1), (9, 1)]
+
+
+def test_a_nan_norm_is_not_hidden(emb):
+    grad = emb.backward([1, 2], [[np.nan, 1.0], [1.0, 1.0]]).clip_norm(1.0)
+    assert np.isnan(grad.values).all()
+
+
+def test_values_are_read_only_and_coalesced_memory_is_its_own(emb):
+    source = ones(2)
+    grad = emb.backward([1, 2], source)
+    coalesced = grad.coalesce()
+    with pytest.raises(ValueError, match="read-only"):
+        grad.values[0] = 7.0
+    source[:] = 9.0
+    assert coalesced.values.tolist() == [[1, 1], [1, 1]]
+    assert grad.to_dense()[1].tolist() == [9, 9]  # borrowed: backward copied nothing
+
+
+def test_to_dense_writes_over_out(emb):
+    out = np.full((6, 2), 7.0)
+    assert emb.backward([1], ones(1)).to_dense(out=out) is out
+    assert out[:, 0].tolist() == [0, 1, 0, 0, 0, 0]
+    out[:] = 7.0
+    emb.backward([1], ones(1)).to_dense(out=out, method="atomic")
+    assert out[:, 0].tolist() == [0, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("method", ["sorted", "atomic"])
+def test_to_dense_refuses_and_changes_nothing(emb, method):
+    out = np.full((6, 2), 7.0)
+    with pytest.raises(IndexError, match="id 6 at position 1 is outside a table of 6 rows"):
+        emb.backward([1, 6], ones(2)).to_dense(out=out, method=method)
+    with pytest.raises(ValueError, match="out shares memory with grad_output"):
+        emb.backward([1, 2], out[:2]).to_dense(out=out, method=method)
+    assert (out == 7.0).all()
+    with pytest.raises(TypeError, match="out must have dtype float64"):
+        emb.backward([1], ones(1)).to_dense(out=out.astype("f4"), method=method)
+    with pytest.raises(ValueError, match="method='quick' is none of"):
+        emb.backward([1], ones(1)).to_dense(method="quick")
+
+
+@pytest.mark.parametrize(
+    ("grad_output", "error", "message"),
+    [
+        (np.ones((2, 2), np.float32), TypeError, "grad_output must have dtype float64"),
+        (np.ones((2, 2), int), TypeError, "grad_output must have dtype float64"),
+        (np.ones((2, 3)), ValueError, r"shape \(2, 3\), but must have shape \(2, 2\)"),
+        (np.ones((3, 2)), ValueError, r"shape \(3, 2\), but must have shape \(2, 2\)"),
+    ],
+)
+def test_bad_grad_output_is_refused_in_backward(emb, grad_output, error, message):
+    with pytest.raises(error, match=message):
+        emb.backward([1, 2], grad_output)
+
+
+def test_odd_layouts_of_grad_output(emb, rng):
+    whole = rng.standard_normal((2, 4))
+    for grad_output in (whole[:, ::2], whole[::-1, :2], np.asfortranarray(whole[:, :2])):
+        np.testing.assert_array_equal(emb.backward([1, 2], grad_output).values, grad_output)
+    broadcast = np.broadcast_to([1.0, 2.0], (2, 3, 2))
+    assert emb.backward([[1, 2, 3]] * 2, broadcast).to_dense()[3].tolist() == [2, 4]
+
+
+def test_only_gradients_of_one_table_add_up(emb):
+    other = pe.Embedding(6, 2, dtype="float64").backward([1], ones(1))
+    with pytest.raises(ValueError, match="two different tables"):
+        emb.backward([1], ones(1)) + other
+    with pytest.raises(TypeError):
+        emb.backward([1], ones(1)) + 1
+    with pytest.raises(TypeError):
+        emb.backward([1], ones(1)) * "2"
