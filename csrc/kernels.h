@@ -8,7 +8,7 @@
 namespace pyembed {
 
 // How many rows ahead of their use rows are fetched into the cache.
-constexpr i64 prefetch_distance = 16;
+constexpr i64 prefetch_distance = 8;
 
 // Bags of resolved rows: bag b sums rows[ends[b - 1]] … rows[ends[b] - 1], then divides by divisors[b].
 template <class T>

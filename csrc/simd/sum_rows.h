@@ -2,33 +2,38 @@
 // stay in registers.
 #pragma once
 
-#include "../views.h"
+#include "lanes.h"
 
 namespace pyembed {
 namespace {
 
+// The sum's elements [column, column + count lanes of V), in count registers.
 // Terms has row(i) -> const T*, weighted() and coefficient(i). No std:: here: see views.h.
-template <int width, bool weighted, class T, class Terms>
-PYEMBED_INLINE void sum_block(const Terms& terms, i64 begin, i64 end, i64 column, T* __restrict out) {
-    T sum[width] = {};
+template <class V, int count, bool weighted, class T, class Terms>
+PYEMBED_INLINE i64 sum_block(const Terms& terms, i64 begin, i64 end, i64 column, T* out) {
+    constexpr i64 lanes = sizeof(V) / sizeof(T);
+    V sum[count] = {};
     for (i64 i = begin; i < end; ++i) {
-        const T* __restrict const x = terms.row(i) + column;
+        const T* const x = terms.row(i) + column;
         const T c = weighted ? terms.coefficient(i) : T{1};
-        for (int k = 0; k < width; ++k) sum[k] += weighted ? c * x[k] : x[k];
+        for (int k = 0; k < count; ++k) {
+            const V& value = *reinterpret_cast<const V*>(x + k * lanes);
+            sum[k] += weighted ? c * value : value;
+        }
     }
-    for (int k = 0; k < width; ++k) out[k] = sum[k];
+    for (int k = 0; k < count; ++k) *reinterpret_cast<V*>(out + column + k * lanes) = sum[k];
+    return column + count * lanes;
 }
 
 template <bool weighted, class T, class Terms>
 PYEMBED_INLINE void sum_rows(const Terms& terms, i64 begin, i64 end, i64 dim, T* out) {
-    constexpr int wide = 256 / sizeof(T);
-    constexpr int narrow = 64 / sizeof(T);
+    constexpr int many = 4;
+    constexpr i64 lanes = sizeof(Lanes<T>) / sizeof(T);
     i64 column = 0;
-    for (; column + wide <= dim; column += wide)
-        sum_block<wide, weighted>(terms, begin, end, column, out + column);
-    for (; column + narrow <= dim; column += narrow)
-        sum_block<narrow, weighted>(terms, begin, end, column, out + column);
-    for (; column < dim; ++column) sum_block<1, weighted>(terms, begin, end, column, out + column);
+    while (column + many * lanes <= dim)
+        column = sum_block<Lanes<T>, many, weighted>(terms, begin, end, column, out);
+    while (column + lanes <= dim) column = sum_block<Lanes<T>, 1, weighted>(terms, begin, end, column, out);
+    while (column < dim) column = sum_block<T, 1, weighted>(terms, begin, end, column, out);
 }
 
 // out (dim,) = the sum of the terms [begin, end)

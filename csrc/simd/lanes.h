@@ -1,0 +1,32 @@
+// Registers' worth of numbers, where the compiler has a type for them; it turns arrays into scalars too
+// often.
+#pragma once
+
+#include "../views.h"
+
+namespace pyembed {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int register_bytes = 64;
+#elif defined(__AVX__)
+constexpr int register_bytes = 32;
+#else
+constexpr int register_bytes = 16;
+#endif
+
+template <class T>
+struct LanesOf {
+#if defined(__GNUC__)
+    typedef T type __attribute__((vector_size(register_bytes), aligned(alignof(T)), may_alias));
+#else
+    using type = T;
+#endif
+};
+
+// As many T as a register holds, loaded from and stored to any address of a T.
+template <class T>
+using Lanes = typename LanesOf<T>::type;
+
+}  // namespace
+}  // namespace pyembed
