@@ -30,7 +30,15 @@ py::array zeros(const Shape& shape, const std::string& dtype) {
         std::size_t bytes;
     };
     const std::size_t size = static_cast<std::size_t>(bytes);
-    auto* const owned = new Owned{allocate_zeroed(size), size};
+    void* data = nullptr;
+    try {
+        data = allocate_zeroed(size);
+    } catch (const std::bad_alloc&) {
+        PyErr_Format(PyExc_MemoryError, "an array of shape %s needs %zu bytes, which are not to be had",
+                     shape_text(shape).c_str(), size);
+        throw py::error_already_set();
+    }
+    auto* const owned = new Owned{data, size};
     const py::capsule owner(owned, [](void* pointer) {
         auto* const dying = static_cast<Owned*>(pointer);
         free_zeroed(dying->data, dying->bytes);

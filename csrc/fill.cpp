@@ -8,7 +8,7 @@
 namespace pyembed {
 namespace {
 
-// Two numbers in (0, 1) of 53 bits from each block; float32 tables are the rounded float64 ones.
+// Two numbers in (0, 1] of 53 bits from each block; float32 tables are the rounded float64 ones.
 struct Uniforms {
     double first;
     double second;

@@ -60,7 +60,8 @@ Item* radix_sort(Item* items, Item* spare, i64 n, int key_bits, Key key) {
     if (key_bits == 0) return items;
     const int bits = radix::digit_bits(n, key_bits);
     const i64 radix = i64{1} << bits;
-    const int threads = threads_for(n * static_cast<i64>(sizeof(Item)));
+    const int passes = (key_bits + bits - 1) / bits;
+    const int threads = threads_for(2 * passes * n * static_cast<i64>(sizeof(Item)));
     const Buffer tables = Buffer::of<i64>(2 * threads * radix);
     i64* const counts = tables.as<i64>();
 
@@ -84,7 +85,6 @@ Item* radix_sort(Item* items, Item* spare, i64 n, int key_bits, Key key) {
             std::swap(from, to);
         }
     });
-    const int passes = (key_bits + bits - 1) / bits;
     return passes % 2 == 0 ? items : spare;
 }
 

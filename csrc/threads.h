@@ -20,9 +20,10 @@ void set_max_threads(int n);
 // used them would wait for them for ever. Such a child works in its calling thread alone.
 bool is_forked_child();
 
-// How many threads pay for `bytes` of memory traffic; waking one costs as much as moving some tens of KiB.
+// How many threads pay for `bytes` of memory traffic. Waking one that sleeps takes some ten microseconds, and
+// more where another library's idle threads spin on its core: small calls are left to the calling thread.
 inline int threads_for(i64 bytes) {
-    constexpr i64 worth_a_thread = 64 << 10;
+    constexpr i64 worth_a_thread = 512 << 10;
     if (bytes < 2 * worth_a_thread) return 1;
     return static_cast<int>(std::min<i64>(bytes / worth_a_thread, max_threads()));
 }

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+LARGEST = 2**63 - 1  # what the compiled core counts with
+
 
 def integer(value: Any, name: str, low: int, high: int | None = None) -> int:
     """Return `value` as an int in [low, high], or raise ValueError."""
@@ -16,7 +18,7 @@ def integer(value: Any, name: str, low: int, high: int | None = None) -> int:
         number = operator.index(value)
     except TypeError:
         raise ValueError(f"{name}={value!r} must be {allowed}") from None
-    if number < low or (high is not None and number > high):
+    if not low <= number <= (LARGEST if high is None else high):
         raise ValueError(f"{name}={value!r} must be {allowed}")
     return number
 
@@ -52,7 +54,7 @@ def float_dtype(value: Any, name: str = "dtype") -> str:
     """Return 'float32' or 'float64', or raise TypeError."""
     try:
         dtype = np.dtype(value)
-    except TypeError:
+    except (TypeError, ValueError):
         dtype = np.dtype(object)
     if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(f"{name}={value!r} must be float32 or float64")

@@ -74,9 +74,8 @@ class OneHotDense:
         MemoryError
             If the one-hot matrix does not fit into memory.
         """
-        ids = np.asarray(ids)
         product: NDArray[Any] = self.one_hot(ids) @ self.embeddings
-        return product.reshape(*ids.shape, self.output_dim)
+        return product.reshape(*np.shape(ids), self.output_dim)
 
     def backward(self, ids: ArrayLike, grad_output: ArrayLike) -> NDArray[Any]:
         """Return the gradient ``onehot(ids).T @ grad_output``, of shape (V, D).
@@ -87,6 +86,9 @@ class OneHotDense:
         grad_output : array_like, shape ids.shape + (D,)
         """
         grad = np.asarray(grad_output, dtype=self.dtype)
+        shape = (*np.shape(ids), self.output_dim)
+        if grad.shape != shape:
+            raise ValueError(f"grad_output has shape {grad.shape}, but must have shape {shape}")
         one_hot = self.one_hot(ids)
         gradient: NDArray[Any] = one_hot.T @ grad.reshape(len(one_hot), self.output_dim)
         return gradient
@@ -102,7 +104,7 @@ class OneHotDense:
             If it does not fit into memory; the message names the bytes it needs.
         """
         flat = np.asarray(ids).reshape(-1)
-        if flat.size == 0:
+        if flat.size == 0 and not isinstance(ids, np.ndarray):  # [] is float64 to NumPy
             flat = flat.astype(np.int64)
         if flat.dtype.kind not in "iu":
             raise TypeError(f"ids must be integers, not {flat.dtype}")
@@ -165,6 +167,10 @@ class Adam:
         self.beta_2 = _checks.real(beta_2, "beta_2", 0.0, 1.0)
         self.epsilon = _checks.real(epsilon, "epsilon", 0.0)
         self.weight_decay = _checks.real(weight_decay, "weight_decay", 0.0)
+        if self.learning_rate * self.weight_decay >= 1.0:
+            raise ValueError(
+                f"learning_rate={learning_rate!r} times weight_decay={weight_decay!r} must be < 1"
+            )
         self.t = 0
         self.m = [np.zeros_like(array) for array in self.arrays]
         self.v = [np.zeros_like(array) for array in self.arrays]
@@ -176,8 +182,13 @@ class Adam:
         ------
         ValueError
             If their number or a shape is another than the arrays'; nothing is updated then.
+        TypeError
+            If one is not of real numbers; nothing is updated then.
         """
         gradients = [np.asarray(grad) for grad in grads]
+        for number, g in enumerate(gradients):
+            if g.dtype.kind not in "fiu":
+                raise TypeError(f"gradient {number} must be real numbers, not {g.dtype}")
         if [g.shape for g in gradients] != [array.shape for array in self.arrays]:
             raise ValueError(
                 f"gradients have shapes {[g.shape for g in gradients]}, but must have shapes "

@@ -29,8 +29,8 @@ class Embedding(TableLayer):
     mask_zero : bool
         Whether id 0 stands for no input: `compute_mask` is then ``ids != 0``. Row 0 is looked up
         as it is.
-    input_length : int, optional
-        The length of ids' last axis, where it is fixed.
+    input_length : int or tuple of int, optional
+        The length of ids' last axis, or the lengths of the last axes, where they are fixed.
     weights : array_like, optional
         The table's values (V, D), or a list of one such matrix: copied, and cast to `dtype`.
     trainable : bool
@@ -87,11 +87,11 @@ class Embedding(TableLayer):
         TypeError
             If `ids` are not integers, or `out` has another dtype.
         ValueError
-            If ids' last axis is not `input_length`, or `out` is of another shape, read-only, of an
+            If ids' last axes are not `input_length`, or `out` is of another shape, read-only, of an
             unfit layout, or overlaps the table.
         """
         if self.input_length is not None:
-            ids = self._of_input_length(ids)
+            self._check_length(ids)
         return self._table.gather(ids, out)
 
     def backward(self, ids: ArrayLike, grad_output: ArrayLike) -> SparseGrad:
@@ -120,7 +120,7 @@ class Embedding(TableLayer):
             If `grad_output` has another shape.
         """
         if self.input_length is not None:
-            ids = self._of_input_length(ids)
+            self._check_length(ids)
         return self._gradient(ids, grad_output)
 
     def compute_mask(self, ids: ArrayLike) -> NDArray[np.bool_] | None:
@@ -133,20 +133,31 @@ class Embedding(TableLayer):
         Raises
         ------
         ValueError
-            If the last axis is neither None nor `input_length`, where that is set.
+            If the last axes are neither None nor `input_length`, where that is set.
         """
         shape = tuple(None if axis is None else operator.index(axis) for axis in input_shape)
-        if self.input_length is None:
-            return (*shape, self.output_dim)
-        if not shape or shape[-1] not in (None, self.input_length):
+        lengths = self._lengths
+        ends = shape[len(shape) - len(lengths) :]
+        fits = len(shape) >= len(lengths) and all(
+            axis in (None, length) for axis, length in zip(ends, lengths, strict=True)
+        )
+        if not fits:
             raise ValueError(f"input_shape={shape} must end with input_length={self.input_length}")
-        return (*shape[:-1], self.input_length, self.output_dim)
+        return (*shape[: len(shape) - len(lengths)], *lengths, self.output_dim)
 
-    def _of_input_length(self, ids: ArrayLike) -> ArrayLike:
-        ids = ids if isinstance(ids, np.ndarray) else np.asarray(ids)
-        if ids.ndim == 0 or ids.shape[-1] != self.input_length:
+    @property
+    def _lengths(self) -> tuple[int, ...]:
+        """The lengths that ids' last axes must have."""
+        if self.input_length is None:
+            return ()
+        return self.input_length if isinstance(self.input_length, tuple) else (self.input_length,)
+
+    def _check_length(self, ids: ArrayLike) -> None:
+        shape = np.shape(ids)
+        lengths = self._lengths
+        if len(shape) < len(lengths) or shape[len(shape) - len(lengths) :] != lengths:
+            axes = "axis" if len(lengths) == 1 else "axes"
             raise ValueError(
-                f"ids have shape {ids.shape}, but their last axis must be "
+                f"ids have shape {shape}, but their last {axes} must be "
                 f"input_length={self.input_length}"
             )
-        return ids

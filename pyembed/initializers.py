@@ -45,6 +45,7 @@ class Initializer:
         -------
         ndarray
         """
+        first_row = _checks.integer(first_row, "first_row", 0)
         array = _core.zeros(tuple(shape), _checks.float_dtype(dtype))
         rows = math.prod(array.shape[:-1])
         self._fill(array.reshape(rows, array.shape[-1] if array.ndim else 1), first_row)
@@ -122,6 +123,8 @@ class RandomUniform(_Random):
         self.maxval = _checks.real(maxval, "maxval")
         if self.minval > self.maxval:
             raise ValueError(f"minval={minval!r} must not be above maxval={maxval!r}")
+        if not math.isfinite(self.maxval - self.minval):
+            raise ValueError(f"minval={minval!r} and maxval={maxval!r} are too far apart")
 
     def _fill(self, rows: NDArray[Any], first_row: int) -> None:
         _core.fill_uniform(rows, self.seed, first_row, self.minval, self.maxval)

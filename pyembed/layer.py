@@ -27,6 +27,9 @@ _NOT_YET = {
 }
 
 
+_FIXED = frozenset({"input_dim", "output_dim", "dtype", "padding_idx", "out_of_range"})
+
+
 class _Shared:
     """Marks a matrix that becomes the table itself, as `from_pretrained` without a copy wants."""
 
@@ -48,7 +51,7 @@ class TableLayer:
         activity_regularizer: None = None,
         embeddings_constraint: None = None,
         mask_zero: bool = False,
-        input_length: int | None = None,
+        input_length: int | tuple[int, ...] | None = None,
         *,
         weights: Any = None,
         trainable: bool = True,
@@ -61,34 +64,47 @@ class TableLayer:
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        given = locals()
-        for argument, neutral in _NOT_YET.items():
-            if given[argument] != neutral:
-                raise NotImplementedError(
-                    f"{argument}={given[argument]!r} is not supported by this version"
-                )
+        _refuse_not_yet(locals())
         self.input_dim = _checks.integer(input_dim, "input_dim", 1)
         self.output_dim = _checks.integer(output_dim, "output_dim", 0)
         self.dtype = _checks.float_dtype(dtype)
         self.mask_zero = bool(mask_zero)
-        self.input_length = (
-            None if input_length is None else _checks.integer(input_length, "input_length", 0)
-        )
-        self.trainable = bool(trainable)
+        self.input_length = _length(input_length)
         self.padding_idx = self._row(padding_idx, "padding_idx")
         self.out_of_range = _checks.one_of(
             out_of_range, "out_of_range", ("raise", "clip", "zero", "wrap")
         )
-        self.embeddings_initializer = initializers.get(embeddings_initializer, seed)
-        self.seed = seed
+        self.seed = None if seed is None else _checks.integer(seed, "seed", 0, 2**64 - 1)
+        self.embeddings_initializer = initializers.get(embeddings_initializer, self.seed)
         self.name = self._default_name() if name is None else str(name)
         array = self._initial(weights)
         self._table = Table(
             array,
             out_of_range=self.out_of_range,
             padding_idx=self.padding_idx,
-            writeable=array.flags.writeable or self.trainable,
+            writeable=array.flags.writeable,
         )
+        self.trainable = trainable
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The compiled core knows these from the start: a new value would change nothing.
+        if name in _FIXED and name in self.__dict__:
+            raise AttributeError(f"{name} cannot be changed once the layer is made")
+        super().__setattr__(name, value)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the table has a gradient; settable, but to False alone where it is read-only."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        if value and not self._table.array.flags.writeable:
+            raise ValueError(
+                f"the table of {self.name} is read-only and cannot be trained: "
+                f"trainable={value!r} needs a writeable matrix, or a copy"
+            )
+        self._trainable = bool(value)
 
     @property
     def embeddings(self) -> NDArray[Any]:
@@ -188,7 +204,8 @@ class TableLayer:
     def _initial(self, weights: Any) -> NDArray[Any]:
         """Return the array that becomes the table."""
         if isinstance(weights, _Shared):
-            return weights.matrix
+            # A view: whatever becomes of the caller's array object, the table keeps its shape.
+            return weights.matrix.view(np.ndarray)
         if weights is None:
             return self._initialized(self.embeddings_initializer)
         if isinstance(weights, Sequence) and len(weights) == 1 and np.ndim(weights[0]) == 2:
@@ -222,3 +239,19 @@ class TableLayer:
         base = "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
         number = next(TableLayer._counts.setdefault(base, itertools.count()))
         return f"{base}_{number}" if number else base
+
+
+def _refuse_not_yet(given: dict[str, Any]) -> None:
+    for argument, neutral in _NOT_YET.items():
+        value = given[argument]
+        if value is not neutral and not (np.isscalar(value) and value == neutral):
+            raise NotImplementedError(f"{argument}={value!r} is not supported by this version")
+
+
+def _length(value: Any) -> int | tuple[int, ...] | None:
+    """Return a checked `input_length`."""
+    if value is None:
+        return None
+    if isinstance(value, (tuple, list)):
+        return tuple(_checks.integer(length, "input_length", 0) for length in value)
+    return _checks.integer(value, "input_length", 0)

@@ -26,6 +26,8 @@ def results(dtype):
         for _ in range(3):
             opt.step(bag.backward(ids, rows[:1000], offsets, weights) * 0.3)
             yield bag.embeddings
+        big = rng.integers(0, 10**6, 100_000)  # enough to sort by several threads
+        yield from pe.ops.coalesce(big, np.ones((100_000, 1), dtype))
         emb = pe.Embedding(700, dim, "normal", dtype=dtype, seed=3)
         sgd = pe.SparseSGD(emb, 0.1, 0.9, True)
         for _ in range(2):

@@ -50,7 +50,7 @@ def test_long_runs_are_summed_in_chunks(threads, dtype, dim, rng):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 255, 256, 257, 100_000, 2**20 + 1])
-@pytest.mark.parametrize("n", [1, 31, 32, 33, 500, 5000, 60_000])
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 500, 5000, 100_000])
 def test_sorting_at_every_key_width(threads, n, rows, rng):
     ids = rng.integers(0, rows, n)
     unique, counts = pe.ops.coalesce(ids, np.ones((n, 1), np.float32))

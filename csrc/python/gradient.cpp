@@ -118,6 +118,7 @@ class SortedGradient {
     // Calls step(plan, table) in the table's dtype.
     template <class Step>
     void step(Step step) const {
+        if (!table_.array().writeable()) throw py::value_error("the table is read-only");
         std::visit(
             [&](auto table) {
                 using T = std::remove_pointer_t<decltype(table.data)>;

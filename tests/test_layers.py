@@ -1,0 +1,397 @@
+import json
+
+import numpy as np
+import pytest
+
+import pyembed as pe
+
+LAYERS = [pe.Embedding, pe.EmbeddingBag]
+MATRIX = np.arange(6.0).reshape(3, 2)
+
+
+@pytest.fixture(params=LAYERS, ids=["Embedding", "EmbeddingBag"])
+def layer(request):
+    return request.param
+
+
+def one_row_gradient(emb, row):
+    return emb.backward([row], np.ones((1, emb.output_dim), emb.dtype))
+
+
+def read_only(matrix):
+    matrix = matrix.copy()
+    matrix.flags.writeable = False
+    return matrix
+
+
+@pytest.mark.parametrize("dim", [3.7, 4.0, "3", None, True, np.True_, -1, [3], np.float64(3)])
+def test_dims_must_be_integers(layer, dim):
+    with pytest.raises(ValueError, match=r"input_dim=.* must be an integer >= 1"):
+        layer(dim, 2)
+    with pytest.raises(ValueError, match=r"output_dim=.* must be an integer >= 0"):
+        layer(3, dim)
+
+
+def test_dims_of_zero(layer):
+    with pytest.raises(ValueError, match="input_dim=0 must be an integer >= 1"):
+        layer(0, 2)
+    assert layer(3, 0).embeddings.shape == (3, 0)
+
+
+@pytest.mark.parametrize("dims", [(2**63, 2), (3, 2**63), (2**62, 2**10)])
+def test_a_table_past_the_address_space_is_a_value_error(layer, dims):
+    with pytest.raises(ValueError, match=str(max(dims))):
+        layer(*dims)
+
+
+def test_numpy_integers_are_integers(layer):
+    made = layer(np.int16(3), np.uint64(2), padding_idx=np.int8(-1))
+    assert made.embeddings.shape == (3, 2)
+    assert (made.input_dim, made.output_dim, made.padding_idx) == (3, 2, 2)
+
+
+@pytest.mark.parametrize("given", ["float16", np.float16, int, "int32", None, bool, ">f4", "x", 7])
+def test_other_dtypes_are_refused(layer, given):
+    with pytest.raises(TypeError, match=r"dtype=.* must be float32 or float64"):
+        layer(3, 2, dtype=given)
+
+
+@pytest.mark.parametrize("given", ["float64", "f8", float, np.float64, np.dtype("f8")])
+def test_spellings_of_a_dtype(layer, given):
+    assert layer(3, 2, dtype=given).embeddings.dtype == np.float64
+    assert layer(3, 2).embeddings.dtype == np.float32
+
+
+@pytest.mark.parametrize("value", ["ignore", "", None, True, 0])
+def test_unknown_out_of_range(layer, value):
+    allowed = "none of 'raise', 'clip', 'zero', 'wrap'"
+    with pytest.raises(ValueError, match=f"out_of_range=.* is {allowed}"):
+        layer(3, 2, out_of_range=value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("embeddings_regularizer", "l2"),
+        ("activity_regularizer", "l1"),
+        ("embeddings_constraint", "max_norm"),
+        ("max_norm", 1.0),
+        ("norm_type", 1.0),
+        ("scale_grad_by_freq", True),
+    ],
+)
+def test_arguments_not_supported_yet(layer, argument, value):
+    with pytest.raises(NotImplementedError, match=f"{argument}={value!r} is not supported by this"):
+        layer(3, 2, **{argument: value})
+
+
+def test_modes_not_supported_yet():
+    with pytest.raises(NotImplementedError, match="mode='max' is not supported by this version"):
+        pe.EmbeddingBag(3, 2, mode="max")
+    with pytest.raises(NotImplementedError, match="update='exact' is not supported by this"):
+        pe.SparseAdam(pe.Embedding(3, 2), update="exact")
+
+
+def test_unknown_keyword(layer):
+    with pytest.raises(TypeError, match="output_dims"):
+        layer(3, 2, output_dims=4)
+    with pytest.raises(TypeError):  # as in the signature: no more than eight by position
+        layer(3, 2, "zeros", None, None, None, False, None, MATRIX)
+
+
+@pytest.mark.parametrize("initializer", ["uniform", "zeros"])
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.0, True, "0", np.nan])
+def test_a_seed_is_checked_whatever_uses_it(layer, initializer, seed):
+    with pytest.raises(ValueError, match=r"seed=.* must be an integer from 0 to"):
+        layer(3, 2, initializer, seed=seed)
+
+
+@pytest.mark.parametrize("row", [1, -2, np.int64(-2)])
+def test_the_padding_row_starts_as_zeros_where_an_initializer_made_it(layer, row):
+    for initializer in ("ones", np.ones, pe.initializers.Constant(1.0)):
+        made = layer(3, 2, initializer, padding_idx=row)
+        assert made.padding_idx == 1
+        np.testing.assert_array_equal(made.embeddings, [[1, 1], [0, 0], [1, 1]])
+    given = layer(3, 2, weights=MATRIX, padding_idx=row)
+    np.testing.assert_array_equal(given.embeddings, MATRIX)
+    shared = layer.from_pretrained(MATRIX.copy(), padding_idx=row)
+    np.testing.assert_array_equal(shared.embeddings, MATRIX)
+
+
+@pytest.mark.parametrize("row", [3, -4, 1.0, "1", True])
+def test_padding_outside_the_table(layer, row):
+    with pytest.raises(ValueError, match=r"padding_idx=.* must be an integer from -3 to 2"):
+        layer(3, 2, padding_idx=row)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda e: pe.SparseAdam(e, 0.5, weight_decay=0.5),
+        lambda e: pe.SparseAdam(e, 0.5, weight_decay=0.5, step_bias="row"),
+        lambda e: pe.SparseSGD(e, 0.5, 0.9, weight_decay=0.5),
+    ],
+    ids=["adam", "adam by row", "momentum"],
+)
+def test_the_padding_row_is_never_updated(optimizer):
+    emb = pe.Embedding(3, 2, "ones", padding_idx=1)
+    opt = optimizer(emb)
+    emb.embeddings[1] = [7, 8]
+    for ids in ([1, 1], [0, 1], [1], [2, 1]):
+        grad = emb.backward(ids, np.full((len(ids), 2), 5, np.float32))
+        assert 1 not in grad.ids
+        np.testing.assert_array_equal(grad.to_dense()[1], 0)
+        opt.step(grad)
+    np.testing.assert_array_equal(emb(1), [7, 8])
+    assert (emb.embeddings[[0, 2]] < 1).all()
+
+
+def test_mask(layer):
+    ids = np.array([[0, 1], [2, 0]], np.uint8)
+    mask = layer(3, 2, mask_zero=True).compute_mask(ids)
+    np.testing.assert_array_equal(mask, [[False, True], [True, False]], strict=True)
+    assert layer(3, 2).compute_mask(ids) is None
+
+
+def test_mask_zero_leaves_row_zero_a_row_like_any_other():
+    emb = pe.Embedding(3, 2, weights=MATRIX + 1, mask_zero=True)
+    np.testing.assert_array_equal(emb([0, 2]), [[1, 2], [5, 6]])
+    np.testing.assert_array_equal(one_row_gradient(emb, 0).to_dense(), [[1, 1], [0, 0], [0, 0]])
+    bag = pe.EmbeddingBag(3, 2, weights=MATRIX + 1, mask_zero=True, mode="sum")
+    np.testing.assert_array_equal(bag([[0, 2]]), [[6, 8]])
+
+
+@pytest.mark.parametrize(("length", "tail"), [(4, (4,)), ((2, 3), (2, 3))])
+def test_input_length(length, tail):
+    emb = pe.Embedding(3, 2, input_length=length)
+    ids = np.zeros((5, *tail), int)
+    assert emb(ids).shape == (5, *tail, 2)
+    assert emb(ids.tolist()).shape == (5, *tail, 2)
+    assert emb.backward(ids, np.zeros((*ids.shape, 2), np.float32)).ids.shape == (ids.size,)
+    assert emb.compute_output_shape((5, *tail)) == (5, *tail, 2)
+    assert emb.compute_output_shape((None,) * ids.ndim) == (None, *tail, 2)
+    for wrong in (ids[..., :-1], 0):
+        with pytest.raises(ValueError, match="input_length"):
+            emb(wrong)
+        with pytest.raises(ValueError, match="input_length"):
+            emb.backward(wrong, np.zeros((*np.shape(wrong), 2), np.float32))
+        with pytest.raises(ValueError, match="input_length"):
+            emb.compute_output_shape(np.shape(wrong))
+
+
+def test_output_shape_of_any_length():
+    emb = pe.Embedding(3, 2)
+    assert emb.compute_output_shape((None, 7)) == (None, 7, 2)
+    assert emb.compute_output_shape(()) == (2,)
+
+
+@pytest.mark.parametrize("length", [-1, 2.0, "4", True])
+def test_bad_input_length(length):
+    with pytest.raises(ValueError, match="input_length="):
+        pe.Embedding(3, 2, input_length=length)
+
+
+def test_a_bag_has_no_input_length():
+    with pytest.raises(ValueError, match="input_length=4 has no meaning for bags"):
+        pe.EmbeddingBag(3, 2, input_length=4)
+
+
+def test_not_trainable(layer):
+    made = layer(3, 2, trainable=False, name="fixed")
+    args = ([[1]], np.ones((1, 2) if layer is pe.EmbeddingBag else (1, 1, 2), np.float32))
+    with pytest.raises(RuntimeError, match=r"fixed is not trainable \(trainable=False\)"):
+        made.backward(*args)
+    with pytest.raises(ValueError, match=r"fixed is not trainable \(trainable=False\)"):
+        pe.SparseAdam(made)
+
+
+def test_embeddings_is_a_live_view(layer):
+    made = layer(3, 2, "zeros")
+    view = made.embeddings
+    assert type(view) is np.ndarray
+    assert np.shares_memory(view, made.embeddings)
+    view[1] = [5, 6]
+    np.testing.assert_array_equal(made([[1]]).reshape(2), [5, 6])
+    with pytest.raises(AttributeError):
+        made.embeddings = np.ones((3, 2), np.float32)
+
+
+def test_a_step_is_seen_through_an_earlier_view():
+    emb = pe.Embedding(3, 2, "zeros")
+    view = emb.embeddings
+    pe.SparseSGD(emb, 0.5).step(one_row_gradient(emb, 2))
+    np.testing.assert_array_equal(view, [[0, 0], [0, 0], [-0.5, -0.5]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_config_makes_the_same_layer_again(layer, dtype):
+    arguments = {
+        "mask_zero": True,
+        "trainable": False,
+        "padding_idx": -1,
+        "out_of_range": "wrap",
+        "dtype": dtype,
+        "name": "words",
+    }
+    if layer is pe.EmbeddingBag:
+        arguments |= {"mode": "sqrtn", "include_last_offset": True}
+    else:
+        arguments["input_length"] = 7
+    made = layer(5, 4, **arguments)
+    config = json.loads(json.dumps(made.get_config()))
+    assert config.items() >= (arguments | {"padding_idx": 4}).items()
+    again = layer.from_config(config)
+    assert again.get_config() == made.get_config()
+    # The seed was drawn, as none was given; the configuration holds what was drawn.
+    np.testing.assert_array_equal(again.embeddings, made.embeddings, strict=True)
+    assert not np.shares_memory(again.embeddings, made.embeddings)
+
+
+def test_config_of_numpy_numbers_is_json():
+    made = pe.Embedding(np.int64(3), np.int32(2), padding_idx=np.int8(0), seed=np.uint64(2**63))
+    config = json.loads(json.dumps(made.get_config()))
+    assert config["seed"] == 2**63
+    np.testing.assert_array_equal(pe.Embedding.from_config(config).embeddings, made.embeddings)
+
+
+def test_names(layer):
+    base = {"Embedding": "embedding", "EmbeddingBag": "embedding_bag"}[layer.__name__]
+    names = [layer(3, 2).name for _ in range(3)]
+    first = int(names[0].removeprefix(base).removeprefix("_") or 0)
+    assert names[1:] == [f"{base}_{first + 1}", f"{base}_{first + 2}"]
+    assert layer(3, 2, name="words").name == "words"
+
+
+def test_repr(layer):
+    text = "(input_dim=3, output_dim=2, dtype='float64', name='words')"
+    assert repr(layer(3, 2, dtype="float64", name="words")) == layer.__name__ + text
+
+
+@pytest.mark.parametrize("given", [MATRIX, MATRIX.tolist(), [MATRIX], (MATRIX.astype(int),)])
+def test_weights_are_copied_and_cast(layer, given):
+    made = layer(3, 2, weights=given)
+    np.testing.assert_array_equal(made.embeddings, MATRIX.astype(np.float32), strict=True)
+    assert not np.shares_memory(made.embeddings, MATRIX)
+    made.embeddings[:] = -1
+    np.testing.assert_array_equal(MATRIX, [[0, 1], [2, 3], [4, 5]])
+
+
+def test_weights_of_one_row(layer):
+    for given in ([[1, 2]], [[[1, 2]]]):  # a matrix, and a list of one
+        np.testing.assert_array_equal(layer(1, 2, weights=given).embeddings, [[1, 2]])
+
+
+@pytest.mark.parametrize("given", [MATRIX.T, MATRIX[:2], MATRIX[0], [MATRIX, MATRIX], 1.0])
+def test_weights_of_another_shape(layer, given):
+    with pytest.raises(ValueError, match=r"weights has shape .*must have shape \(3, 2\)"):
+        layer(3, 2, weights=given)
+
+
+@pytest.mark.parametrize("given", [MATRIX.astype(str), MATRIX.astype(object), MATRIX * 1j])
+def test_weights_must_be_real_numbers(layer, given):
+    with pytest.raises(TypeError, match="weights must be real numbers"):
+        layer(3, 2, weights=given)
+
+
+def test_from_pretrained_shares_memory(layer, dtype):
+    matrix = MATRIX.astype(dtype)
+    made = layer.from_pretrained(matrix, name="words")
+    assert (made.input_dim, made.output_dim, made.dtype) == (3, 2, dtype)
+    assert (made.trainable, made.name) == (False, "words")
+    matrix[2] = [8, 9]
+    np.testing.assert_array_equal(made([[2]]).reshape(2), np.array([8, 9], dtype), strict=True)
+    made.embeddings[0] = 7
+    np.testing.assert_array_equal(matrix, [[7, 7], [2, 3], [8, 9]])
+
+
+def test_from_pretrained_trains_in_place():
+    matrix = np.zeros((3, 5))[:, 1:3]  # rows with a gap between them
+    emb = pe.Embedding.from_pretrained(matrix, trainable=True)
+    pe.SparseSGD(emb, 0.5).step(one_row_gradient(emb, 1))
+    np.testing.assert_array_equal(matrix.base, [[0] * 5, [0, -0.5, -0.5, 0, 0], [0] * 5])
+
+
+def test_from_pretrained_with_a_copy(layer):
+    given = read_only(MATRIX)
+    made = layer.from_pretrained(given, trainable=True, copy=True)
+    np.testing.assert_array_equal(made.embeddings, MATRIX, strict=True)
+    made.embeddings[:] = -1
+    assert (given == MATRIX).all()
+    for other in (
+        MATRIX.astype(np.float16),
+        MATRIX.astype(int),
+        MATRIX.tolist(),
+        MATRIX.T.copy().T,
+    ):
+        made = layer.from_pretrained(other, copy=True, dtype="float32")
+        np.testing.assert_array_equal(made.embeddings, MATRIX.astype(np.float32), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "options", "error", "message"),
+    [
+        (MATRIX.astype(np.float16), {}, TypeError, "float16"),
+        (MATRIX.astype(np.float16), {"copy": True}, TypeError, "float16"),
+        (MATRIX.astype(np.float16), {"dtype": "float32"}, TypeError, "float16.*needs copy=True"),
+        (MATRIX, {"dtype": "float32"}, TypeError, "float64.*float32.*needs copy=True"),
+        (MATRIX.astype(int), {}, TypeError, "int64"),
+        (MATRIX.astype(">f4"), {}, TypeError, ">f4"),
+        (MATRIX.tolist(), {}, TypeError, "must be a numpy.ndarray .* not list; copy=True"),
+        (MATRIX[0], {}, ValueError, r"two axes .*\(2,\)"),
+        (np.zeros((0, 2)), {}, ValueError, "input_dim=0"),
+        (np.asfortranarray(MATRIX), {}, ValueError, "contiguous rows"),
+        (np.zeros((3, 4))[:, ::2], {}, ValueError, "contiguous rows"),
+        (np.frombuffer(bytes(49), offset=1).reshape(3, 2), {}, ValueError, "aligned memory"),
+        (read_only(MATRIX), {"trainable": True}, ValueError, "is read-only"),
+        (np.broadcast_to(MATRIX[0], (3, 2)), {"trainable": True}, ValueError, "is read-only"),
+        (MATRIX, {"weights": MATRIX}, TypeError, "weights"),
+    ],
+)
+def test_from_pretrained_refuses(layer, matrix, options, error, message):
+    with pytest.raises(error, match=message):
+        layer.from_pretrained(matrix, **options)
+
+
+def test_a_read_only_matrix_is_served_as_it_is(layer):
+    made = layer.from_pretrained(read_only(MATRIX))
+    np.testing.assert_array_equal(made([[2]]).reshape(2), [4, 5])
+    with pytest.raises(ValueError, match="read-only"):
+        made.embeddings[0] = 1
+
+
+def test_a_read_only_matrix_is_never_trained():
+    matrix = read_only(MATRIX)
+    emb = pe.Embedding.from_pretrained(matrix)
+
+    def train():
+        emb.trainable = True
+        pe.SparseSGD(emb).step(one_row_gradient(emb, 1))
+
+    with pytest.raises((ValueError, AttributeError)):
+        train()
+    np.testing.assert_array_equal(matrix, MATRIX)
+
+
+def test_the_table_keeps_its_shape_when_the_matrix_is_reshaped():
+    matrix = MATRIX.copy()
+    emb = pe.Embedding.from_pretrained(matrix, trainable=True)
+    matrix.resize((1, 6), refcheck=False)  # of the same size: the memory stays where it is
+    assert emb.embeddings.shape == (3, 2)
+    assert one_row_gradient(emb, 2).shape == (3, 2)
+    np.testing.assert_array_equal(one_row_gradient(emb, 2).to_dense(), [[0, 0], [0, 0], [1, 1]])
+
+
+def test_a_memory_map(tmp_path):
+    path = tmp_path / "matrix.npy"
+    np.save(path, MATRIX)
+    emb = pe.Embedding.from_pretrained(np.load(path, mmap_mode="r"))
+    np.testing.assert_array_equal(emb([2, 0]), MATRIX[[2, 0]])
+    assert type(emb.embeddings) is np.ndarray
+    with pytest.raises(ValueError, match="read-only"):
+        pe.Embedding.from_pretrained(np.load(path, mmap_mode="r"), trainable=True)
+
+    file = np.load(path, mmap_mode="r+")
+    emb = pe.Embedding.from_pretrained(file, trainable=True)
+    pe.SparseSGD(emb, 0.5).step(one_row_gradient(emb, 1))
+    file.flush()
+    np.testing.assert_array_equal(np.load(path), [[0, 1], [1.5, 2.5], [4, 5]])
