@@ -10,13 +10,14 @@ std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& r
     if (const auto bad = find_bad_id(ids, rule)) return bad;
     const auto copy_rows = kernels<T>().copy_rows;
     const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
-    constexpr i64 block = 2048;
-    parallel_blocks(ids.count, block, threads_for(ids.count * row_bytes), [&](i64 begin, i64 end, int) {
+    // Enough to prefetch in, few enough that the last ones do not keep the team waiting.
+    const i64 block = std::clamp<i64>((128 << 10) / std::max<i64>(row_bytes, 1), 32, 2048);
+    parallel_blocks(ids.count, block, threads_for(2 * ids.count * row_bytes), [&](i64 begin, i64 end, int) {
         constexpr i64 piece = 256;
         i64 rows[piece + prefetch_distance];
         for (i64 start = begin; start < end; start += piece) {
             const i64 stop = std::min(start + piece, end);
-            const i64 ahead = std::min(stop + prefetch_distance, end);
+            const i64 ahead = std::min(stop + prefetch_distance, ids.count);
             resolve_ids(ids, rule, start, ahead, rows);
             copy_rows(table, rows, stop - start, ahead - stop, out.row(start), out.stride);
         }

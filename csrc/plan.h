@@ -75,7 +75,7 @@ class PlanSegments {
         });
     }
 
-    static constexpr i64 block = 512;
+    static constexpr i64 block = 256;
 
   private:
     void find_long_segments();
