@@ -14,23 +14,25 @@ struct BagTerms {
     Rows<const T> table;
     const i64* rows;
     const T* weights;
+    i64 count;  // of all bags together
 
     PYEMBED_INLINE const T* row(i64 i) const { return table.row(rows[i]); }
     PYEMBED_INLINE bool weighted() const { return weights != nullptr; }
     PYEMBED_INLINE T coefficient(i64 i) const { return weights[i]; }
+    PYEMBED_INLINE void prefetch(i64 i) const {
+        if (i + prefetch_distance < count) prefetch_row(row(i + prefetch_distance), table.dim);
+    }
 };
 
 template <class T>
 void pool_rows(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride) {
-    const BagTerms<T> terms{table, bags.rows, bags.weights};
+    const i64 count = bags.bags > 0 ? bags.ends[bags.bags - 1] : 0;
+    const BagTerms<T> terms{table, bags.rows, bags.weights, count};
     const i64 dim = table.dim;
-    const i64 last = bags.bags > 0 ? bags.ends[bags.bags - 1] : 0;
+    for (i64 i = 0; i < count && i < prefetch_distance; ++i) prefetch_row(terms.row(i), dim);
     i64 begin = 0;
-    i64 fetched = 0;
     for (i64 bag = 0; bag < bags.bags; ++bag, out += out_stride) {
         const i64 end = bags.ends[bag];
-        for (; fetched < last && fetched < end + prefetch_distance; ++fetched)
-            prefetch_row(terms.row(fetched), dim);
         const T divisor = bags.divisors != nullptr ? bags.divisors[bag] : T{1};
         if (begin == end || divisor == T{0}) {
             memset(out, 0, static_cast<size_t>(dim) * sizeof(T));

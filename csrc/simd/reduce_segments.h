@@ -16,6 +16,7 @@ struct SourceTerms {
     PYEMBED_INLINE const T* row(i64 i) const { return sources.row(pairs.source(i)); }
     PYEMBED_INLINE bool weighted() const { return sources.coefs != nullptr; }
     PYEMBED_INLINE T coefficient(i64 i) const { return sources.coefs[pairs.source(i)]; }
+    PYEMBED_INLINE void prefetch(i64) const {}
 };
 
 template <class T>
@@ -26,6 +27,7 @@ struct ChunkTerms {
     PYEMBED_INLINE const T* row(i64 i) const { return sums + i * dim; }
     PYEMBED_INLINE bool weighted() const { return false; }
     PYEMBED_INLINE T coefficient(i64) const { return T{1}; }
+    PYEMBED_INLINE void prefetch(i64) const {}
 };
 
 template <class T>

@@ -8,12 +8,14 @@ namespace pyembed {
 namespace {
 
 // The sum's elements [column, column + count lanes of V), in count registers.
-// Terms has row(i) -> const T*, weighted() and coefficient(i). No std:: here: see views.h.
+// Terms has row(i) -> const T*, weighted(), coefficient(i), and prefetch(i), called once for each i, for what
+// comes after it. No std:: here: see views.h.
 template <class V, int count, bool weighted, class T, class Terms>
 PYEMBED_INLINE i64 sum_block(const Terms& terms, i64 begin, i64 end, i64 column, T* out) {
     constexpr i64 lanes = sizeof(V) / sizeof(T);
     V sum[count] = {};
     for (i64 i = begin; i < end; ++i) {
+        if (column == 0) terms.prefetch(i);
         const T* const x = terms.row(i) + column;
         const T c = weighted ? terms.coefficient(i) : T{1};
         for (int k = 0; k < count; ++k) {
