@@ -74,12 +74,6 @@ constexpr bool has_openmp =
     false;
 #endif
 
-void set_num_threads(i64 n) {
-    if (n < 1 || n > 4096)
-        throw py::value_error("n=" + std::to_string(n) + " is not a number of threads (1 to 4096)");
-    set_max_threads(static_cast<int>(n));
-}
-
 py::dict config() {
     using namespace py::literals;
     return py::dict("threads"_a = max_threads(), "openmp"_a = has_openmp, "forked"_a = is_forked_child(),
@@ -117,7 +111,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
         },
         py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("mean"), py::arg("stddev"));
 
-    module.def("set_num_threads", set_num_threads, py::arg("n"));
+    module.def("set_num_threads", set_max_threads, py::arg("n"));
     module.def("get_num_threads", max_threads);
     module.def("config", config);
     module.def("release_memory", release_memory);

@@ -1,10 +1,11 @@
 #include "buffer.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <new>
-#include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -27,7 +28,7 @@ std::size_t round_up(std::size_t bytes, std::size_t unit) {
 void* allocate(std::size_t bytes, std::size_t alignment) {
     const std::size_t size = round_up(bytes, alignment);
     if (size < bytes) throw std::bad_alloc();
-#if defined(_MSC_VER)
+#if defined(_WIN32)
     void* data = _aligned_malloc(size, alignment);
 #else
     void* data = std::aligned_alloc(alignment, size);
@@ -37,7 +38,7 @@ void* allocate(std::size_t bytes, std::size_t alignment) {
 }
 
 void release(void* data) {
-#if defined(_MSC_VER)
+#if defined(_WIN32)
     _aligned_free(data);
 #else
     std::free(data);
@@ -58,7 +59,7 @@ struct Block {
 
 struct Kept {
     std::mutex mutex;
-    std::vector<Block> blocks;
+    std::deque<Block> blocks;  // the longest unused first
     std::size_t bytes = 0;
 };
 
@@ -129,12 +130,12 @@ Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
     {
         Kept& pool = kept();
         const std::lock_guard<std::mutex> lock(pool.mutex);
-        for (Block& block : pool.blocks) {
-            if (block.bytes != bytes_) continue;
-            data_ = block.data;
+        const auto found = std::find_if(pool.blocks.begin(), pool.blocks.end(),
+                                        [&](const Block& block) { return block.bytes == bytes_; });
+        if (found != pool.blocks.end()) {
+            data_ = found->data;
             pool.bytes -= bytes_;
-            block = pool.blocks.back();
-            pool.blocks.pop_back();
+            pool.blocks.erase(found);
             return;
         }
     }
@@ -144,19 +145,24 @@ Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
 
 Buffer::~Buffer() {
     if (data_ == nullptr) return;
-    if (bytes_ >= smallest_kept) {
-        Kept& pool = kept();
-        const std::lock_guard<std::mutex> lock(pool.mutex);
-        if (pool.bytes + bytes_ <= most_kept) {
-            try {
-                pool.blocks.push_back({data_, bytes_});
-                pool.bytes += bytes_;
-                return;
-            } catch (const std::bad_alloc&) {
-            }
-        }
+    if (bytes_ < smallest_kept || bytes_ > most_kept) {
+        release(data_);
+        return;
     }
-    release(data_);
+    Kept& pool = kept();
+    const std::lock_guard<std::mutex> lock(pool.mutex);
+    // Sizes that are not asked for any more make room.
+    while (pool.bytes + bytes_ > most_kept) {
+        release(pool.blocks.front().data);
+        pool.bytes -= pool.blocks.front().bytes;
+        pool.blocks.pop_front();
+    }
+    try {
+        pool.blocks.push_back({data_, bytes_});
+        pool.bytes += bytes_;
+    } catch (const std::bad_alloc&) {
+        release(data_);
+    }
 }
 
 void release_memory() {

@@ -19,10 +19,9 @@ double unit(u32 high, u32 low) {
     return (static_cast<double>(bits) + 0.5) * 0x1p-53;
 }
 
-Uniforms uniforms(u64 seed, i64 row, i64 pair) {
-    const u64 r = static_cast<u64>(row);
+Uniforms uniforms(u64 seed, u64 row, i64 pair) {
     const PhiloxBlock block =
-        philox({{static_cast<u32>(pair), 0, static_cast<u32>(r), static_cast<u32>(r >> 32)}}, seed);
+        philox({{static_cast<u32>(pair), 0, static_cast<u32>(row), static_cast<u32>(row >> 32)}}, seed);
     return {unit(block.words[0], block.words[1]), unit(block.words[2], block.words[3])};
 }
 
@@ -36,7 +35,8 @@ void fill(Rows<T> out, u64 seed, i64 first_row, Draw draw) {
         for (i64 row = begin; row < end; ++row) {
             T* const to = out.row(row);
             for (i64 column = 0; column < out.dim; column += 2) {
-                const Uniforms values = draw(uniforms(seed, first_row + row, column / 2));
+                const Uniforms values =
+                    draw(uniforms(seed, static_cast<u64>(first_row) + static_cast<u64>(row), column / 2));
                 to[column] = static_cast<T>(values.first);
                 if (column + 1 < out.dim) to[column + 1] = static_cast<T>(values.second);
             }

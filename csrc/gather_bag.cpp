@@ -11,9 +11,9 @@ namespace {
 template <class T>
 class Group {
   public:
-    Group(i64 most_ids, i64 most_bags)
+    Group(i64 most_ids, i64 most_bags, bool weighted)
         : rows_(Buffer::of<i64>(most_ids)),
-          weights_(Buffer::of<T>(most_ids)),
+          weights_(Buffer::of<T>(weighted ? most_ids : 0)),
           ends_(Buffer::of<i64>(most_bags)),
           divisors_(Buffer::of<T>(most_bags)) {}
 
@@ -76,17 +76,19 @@ std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRul
     const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
     const int threads = threads_for(ids.count * row_bytes);
     std::vector<Group<T>> groups;
+    const i64 most_ids = std::max(ids_in_group, longest(bags));
     for (int member = 0; member < threads; ++member)
-        groups.emplace_back(std::max(ids_in_group, longest(bags)), bags_in_group);
-    parallel_blocks(bags.count, bags.bags_of(4 * ids_in_group), threads, [&](i64 begin, i64 end, int member) {
-        for (i64 bag = begin; bag < end;) {
-            const i64 stop = group_end(bags, bag, end);
-            const BagRows<T> rows = groups[static_cast<std::size_t>(member)].resolve(ids, rule, bags, bag,
-                                                                                     stop, pooling, weights);
-            pool_rows(table, rows, out.row(bag), out.stride);
-            bag = stop;
-        }
-    });
+        groups.emplace_back(most_ids, bags_in_group, weights != nullptr);
+    parallel_blocks(bags.count, bags.bags_per_block(4 * ids_in_group), threads,
+                    [&](i64 begin, i64 end, int member) {
+                        for (i64 bag = begin; bag < end;) {
+                            const i64 stop = group_end(bags, bag, end);
+                            const BagRows<T> rows = groups[static_cast<std::size_t>(member)].resolve(
+                                ids, rule, bags, bag, stop, pooling, weights);
+                            pool_rows(table, rows, out.row(bag), out.stride);
+                            bag = stop;
+                        }
+                    });
     return std::nullopt;
 }
 

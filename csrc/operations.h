@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "bags.h"
 #include "ids.h"
@@ -24,23 +25,29 @@ std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRul
 template <class T>
 void fill_zeros(Rows<T> dst);
 
-// dst (V, D) += the sorted plan's gradient
+// dst (V, D) += the plan's gradient
 template <class T>
-void add_gradient(const Plan<T>& plan, Rows<T> dst);
+void add_gradient(const SortedPlan<T>& plan, Rows<T> dst);
 
-// The same by atomic additions, in no fixed order; the plan keeps the order of position
+// The same by atomic additions, in no fixed order
 template <class T>
 void add_gradient_atomically(const Plan<T>& plan, Rows<T> dst);
 
-// How many rows the sorted plan's gradient touches.
+// The gradient with each row once: its rows are counted first, so that the caller can make the arrays.
 template <class T>
-i64 count_rows(const Plan<T>& plan);
+class Coalesced {
+  public:
+    explicit Coalesced(const SortedPlan<T>& plan);
+    i64 count() const { return first_of_block_.back(); }
+    // rows (count,) ascending, out (count, D)
+    void write(i64* rows, T* out) const;
 
-// rows (count_rows,) ascending, out (count_rows, D): the sorted plan's gradient
-template <class T>
-void coalesce(const Plan<T>& plan, i64* rows, T* out);
+  private:
+    const SortedPlan<T>& plan_;
+    std::vector<i64> first_of_block_;  // the number of segments before each block of pairs, and of all
+};
 
-// rows (count,), out (count, D): the gradient of each id that has a row; the plan keeps the order of position
+// rows (count,), out (count, D): the gradient of each id that has a row, in order of position
 template <class T>
 void expand(const Plan<T>& plan, i64* rows, T* out);
 
@@ -51,14 +58,13 @@ void fill_uniform(Rows<T> out, u64 seed, i64 first_row, double low, double high)
 template <class T>
 void fill_normal(Rows<T> out, u64 seed, i64 first_row, double mean, double stddev);
 
-// One optimizer step: the sorted plan's gradient updates table (V, D) and state (V, …) in place.
+// One optimizer step: the plan's gradient updates table (V, D) and state (V, …) in place.
 template <class T, class Rule>
-void step(const Plan<T>& plan, StepKernel<T, Rule> kernel, const Rule& rule, Rows<T> table, Rows<T> state) {
-    const i64 traffic = 2 * (table.dim + state.dim) * static_cast<i64>(sizeof(T));
-    PlanSegments<T>(plan).for_each_block(traffic,
-                                         [&](const Segments<T>& segments, i64 begin, i64 end, T* scratch) {
-                                             kernel(segments, begin, end, scratch, table, state, rule);
-                                         });
+void step(const SortedPlan<T>& plan, StepKernel<T, Rule> kernel, const Rule& rule, Rows<T> table,
+          Rows<T> state) {
+    plan.for_each_block([&](const Segments<T>& segments, i64 begin, i64 end, T* scratch) {
+        kernel(segments, begin, end, scratch, table, state, rule);
+    });
 }
 
 }  // namespace pyembed

@@ -75,21 +75,20 @@ std::optional<BadContribution> Plan<T>::collect(const std::vector<Contribution<T
     i64 sources = 0;
     bool any_coefficients = false;
     for (const auto& contribution : contributions) {
-        total_ += contribution.ids.count;
+        count_ += contribution.ids.count;
         sources += contribution.sources();
         any_coefficients = any_coefficients || contribution.has_coefficients();
         dim_ = contribution.gradient.dim;
     }
-    // Ids that count for nothing get the row past the last, which sorts behind all others.
-    rows_ = rule.rows;
+    // Ids that count for nothing get the row past the last, to be taken out in the end.
     row_bits_ = bit_width(static_cast<u64>(rule.rows));
     source_bits_ = bit_width(static_cast<u64>(std::max<i64>(sources - 1, 0)));
     if (row_bits_ + source_bits_ > 64)
         throw std::length_error("too many ids in one step for a table of this many rows: split the batch");
 
-    items_ = Buffer::of<u64>(total_);
+    items_ = Buffer::of<u64>(count_);
     if (any_coefficients) coefs_ = Buffer::of<T>(sources);
-    const bool one = contributions.size() == 1 && contributions[0].sources() == contributions[0].bags.count;
+    const bool one = contributions.size() == 1 && contributions[0].weights == nullptr;
     if (!one) pointers_ = Buffer::of<const T*>(sources);
 
     std::atomic<i64> dropped{0};
@@ -105,7 +104,13 @@ std::optional<BadContribution> Plan<T>::collect(const std::vector<Contribution<T
         position += contribution.ids.count;
         first_source += contribution.sources();
     }
-    count_ = total_ - dropped;
+    if (dropped > 0) {
+        u64* const items = items_.template as<u64>();
+        const u64 nowhere = static_cast<u64>(rule.rows);
+        count_ =
+            std::remove_if(items, items + count_, [&](u64 item) { return item >> source_bits_ == nowhere; }) -
+            items;
+    }
     const Rows<const T> first = contributions.empty() ? Rows<const T>{} : contributions[0].gradient;
     sources_ = {first.data, first.stride, one ? nullptr : pointers_.template as<const T*>(),
                 any_coefficients ? coefs_.template as<T>() : nullptr};
@@ -119,7 +124,7 @@ std::optional<BadId> Plan<T>::collect(const Contribution<T>& contribution, const
     const u64 nowhere = static_cast<u64>(rule.rows);
     std::atomic<i64> first_bad{contribution.ids.count};
     const int threads = threads_for(contribution.ids.count * 16);
-    parallel_blocks(bags.count, bags.bags_of(8192), threads, [&](i64 begin, i64 end, int) {
+    parallel_blocks(bags.count, bags.bags_per_block(8192), threads, [&](i64 begin, i64 end, int) {
         if (const auto bad = find_bad_id(contribution.ids, rule, bags.begin(begin), bags.end(end - 1)))
             lower_to(first_bad, bad->position);
         dropped += pack_pairs(contribution, rule, begin, end, source_bits_, first_source, items);
@@ -134,31 +139,29 @@ std::optional<BadId> Plan<T>::collect(const Contribution<T>& contribution, const
 
 template <class T>
 void Plan<T>::sort() {
-    spare_ = Buffer::of<u64>(total_);
+    Buffer spare = Buffer::of<u64>(count_);
     const int shift = source_bits_;
-    const u64* const sorted = radix_sort(items_.template as<u64>(), spare_.template as<u64>(), total_,
+    const u64* const sorted = radix_sort(items_.template as<u64>(), spare.template as<u64>(), count_,
                                          row_bits_, [shift](u64 item) { return item >> shift; });
-    sorted_into_spare_ = sorted == spare_.template as<u64>();
+    if (sorted == spare.template as<u64>()) items_ = std::move(spare);
 }
 
 template <class T>
-void Plan<T>::keep_order() {
-    u64* const items = items_.template as<u64>();
-    const u64 nowhere = static_cast<u64>(rows_);
-    (void)std::remove_if(items, items + total_, [&](u64 item) { return item >> source_bits_ == nowhere; });
-}
-
-template <class T>
-PlanSegments<T>::PlanSegments(const Plan<T>& plan)
-    : segments_{plan.pairs(), plan.sources(), plan.dim(), nullptr, 0, nullptr} {
+SortedPlan<T>::SortedPlan(Plan<T> plan) : plan_(std::move(plan)) {
+    plan_.sort();
+    segments_ = {plan_.pairs(), plan_.sources(), plan_.dim(), nullptr, 0, nullptr};
     find_long_segments();
     sum_chunks();
+    // Beside its sources, a row of the table and perhaps of optimizer state is read and written.
+    threads_ = threads_for(4 * pairs().count * dim() * static_cast<i64>(sizeof(T)));
+    scratch_stride_ = (dim() + 63) / 64 * 64;
+    scratch_ = Buffer::of<T>(threads_ * scratch_stride_);
 }
 
 // A segment longer than a chunk covers a multiple of the chunk's length, and from there at least half a chunk
 // to one of the sides: only few places need a closer look.
 template <class T>
-void PlanSegments<T>::find_long_segments() {
+void SortedPlan<T>::find_long_segments() {
     const Pairs& pairs = segments_.pairs;
     constexpr i64 half = chunk_length / 2;
     i64 chunks = 0;
@@ -186,7 +189,7 @@ void PlanSegments<T>::find_long_segments() {
 }
 
 template <class T>
-void PlanSegments<T>::sum_chunks() {
+void SortedPlan<T>::sum_chunks() {
     struct Chunk {
         i64 begin;
         i64 end;
@@ -207,7 +210,7 @@ void PlanSegments<T>::sum_chunks() {
 
 template class Plan<float>;
 template class Plan<double>;
-template class PlanSegments<float>;
-template class PlanSegments<double>;
+template class SortedPlan<float>;
+template class SortedPlan<double>;
 
 }  // namespace pyembed

@@ -6,13 +6,11 @@
 namespace pyembed {
 
 template <class T>
-void add_gradient(const Plan<T>& plan, Rows<T> dst) {
+void add_gradient(const SortedPlan<T>& plan, Rows<T> dst) {
     const auto add_segments = kernels<T>().add_segments;
-    const i64 traffic = 2 * dst.dim * static_cast<i64>(sizeof(T));
-    PlanSegments<T>(plan).for_each_block(traffic,
-                                         [&](const Segments<T>& segments, i64 begin, i64 end, T* scratch) {
-                                             add_segments(segments, begin, end, scratch, dst);
-                                         });
+    plan.for_each_block([&](const Segments<T>& segments, i64 begin, i64 end, T* scratch) {
+        add_segments(segments, begin, end, scratch, dst);
+    });
 }
 
 template <class T>
@@ -29,8 +27,8 @@ void add_gradient_atomically(const Plan<T>& plan, Rows<T> dst) {
     });
 }
 
-template void add_gradient(const Plan<float>&, Rows<float>);
-template void add_gradient(const Plan<double>&, Rows<double>);
+template void add_gradient(const SortedPlan<float>&, Rows<float>);
+template void add_gradient(const SortedPlan<double>&, Rows<double>);
 template void add_gradient_atomically(const Plan<float>&, Rows<float>);
 template void add_gradient_atomically(const Plan<double>&, Rows<double>);
 

@@ -9,17 +9,17 @@ namespace pyembed {
 namespace {
 
 std::atomic<int> chosen{0};  // 0: follow OpenMP
-std::atomic<bool> forked{false};
+std::atomic<int> forks{0};
 
 #if defined(PYEMBED_HAS_FORK)
-[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] { ++forks; });
 #endif
 
 }  // namespace
 
 int max_threads() {
 #if defined(_OPENMP)
-    if (forked.load(std::memory_order_relaxed)) return 1;
+    if (is_forked_child()) return 1;
     const int n = chosen.load(std::memory_order_relaxed);
     return n > 0 ? n : omp_get_max_threads();
 #else
@@ -32,7 +32,11 @@ void set_max_threads(int n) {
 }
 
 bool is_forked_child() {
-    return forked;
+    return fork_generation() > 0;
+}
+
+int fork_generation() {
+    return forks.load(std::memory_order_relaxed);
 }
 
 }  // namespace pyembed

@@ -20,6 +20,9 @@ void set_max_threads(int n);
 // used them would wait for them for ever. Such a child works in its calling thread alone.
 bool is_forked_child();
 
+// How many forks lie between this process and the one that loaded the library.
+int fork_generation();
+
 // How many threads pay for `bytes` of memory traffic. Waking one that sleeps takes some ten microseconds, and
 // more where another library's idle threads spin on its core: small calls are left to the calling thread.
 inline int threads_for(i64 bytes) {

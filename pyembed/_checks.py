@@ -36,7 +36,7 @@ def real(
         if isinstance(value, (bool, np.bool_, str, bytes)):
             raise TypeError
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name}={value!r} must be {allowed}{why}") from None
     if not math.isfinite(number) or not low <= number < below:
         raise ValueError(f"{name}={value!r} must be {allowed}{why}")
@@ -59,3 +59,10 @@ def float_dtype(value: Any, name: str = "dtype") -> str:
     if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(f"{name}={value!r} must be float32 or float64")
     return str(dtype.name)
+
+
+def pooling_mode(value: Any) -> str:
+    """Return `value` if it is a mode of bags, or raise ValueError."""
+    if value == "max":
+        raise NotImplementedError("mode='max' is not supported by this version")
+    return one_of(value, "mode", ("mean", "sum", "sqrtn"))

@@ -1,9 +1,8 @@
 """Threads, instruction set and build of the compiled core."""
 
-import operator
 from typing import Any, Literal
 
-from pyembed import _core
+from pyembed import _checks, _core
 
 
 def set_num_threads(n: int) -> None:
@@ -20,9 +19,9 @@ def set_num_threads(n: int) -> None:
     Raises
     ------
     ValueError
-        If `n` is out of that range.
+        If `n` is no integer in that range.
     """
-    _core.set_num_threads(operator.index(n))
+    _core.set_num_threads(_checks.integer(n, "n", 1, 4096))
 
 
 def get_num_threads() -> int:

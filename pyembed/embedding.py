@@ -6,7 +6,6 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyembed.layer import TableLayer
@@ -123,10 +122,6 @@ class Embedding(TableLayer):
             self._check_length(ids)
         return self._gradient(ids, grad_output)
 
-    def compute_mask(self, ids: ArrayLike) -> NDArray[np.bool_] | None:
-        """Return ``ids != 0`` where `mask_zero` is set, else None."""
-        return np.not_equal(ids, 0) if self.mask_zero else None
-
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Return the shape of the result for ids of `input_shape`; None stands for any length.
 
@@ -144,20 +139,3 @@ class Embedding(TableLayer):
         if not fits:
             raise ValueError(f"input_shape={shape} must end with input_length={self.input_length}")
         return (*shape[: len(shape) - len(lengths)], *lengths, self.output_dim)
-
-    @property
-    def _lengths(self) -> tuple[int, ...]:
-        """The lengths that ids' last axes must have."""
-        if self.input_length is None:
-            return ()
-        return self.input_length if isinstance(self.input_length, tuple) else (self.input_length,)
-
-    def _check_length(self, ids: ArrayLike) -> None:
-        shape = np.shape(ids)
-        lengths = self._lengths
-        if len(shape) < len(lengths) or shape[len(shape) - len(lengths) :] != lengths:
-            axes = "axis" if len(lengths) == 1 else "axes"
-            raise ValueError(
-                f"ids have shape {shape}, but their last {axes} must be "
-                f"input_length={self.input_length}"
-            )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyembed import _checks
@@ -56,16 +55,9 @@ out_of_range, dtype, seed, name
         include_last_offset: bool = False,
         **kwargs: Any,
     ) -> None:
-        if mode == "max":
-            raise NotImplementedError("mode='max' is not supported by this version")
-        self.mode = _checks.one_of(mode, "mode", ("mean", "sum", "sqrtn"))
+        self.mode = _checks.pooling_mode(mode)
         self.include_last_offset = bool(include_last_offset)
         super().__init__(*args, **kwargs)
-        if self.input_length is not None:
-            raise ValueError(
-                f"input_length={self.input_length!r} has no meaning for bags: the length of a bag "
-                "is that of its ids"
-            )
 
     def __call__(
         self,
@@ -102,6 +94,8 @@ out_of_range, dtype, seed, name
         ValueError
             If a shape or an offset is not as described.
         """
+        if self.input_length is not None:
+            self._check_length(ids)
         return self._table.gather_bag(
             ids, offsets, per_sample_weights, self.mode, self.include_last_offset, out
         )
@@ -135,13 +129,11 @@ out_of_range, dtype, seed, name
         TypeError, ValueError
             As the lookup; also if `grad_output` has another dtype or shape.
         """
+        if self.input_length is not None:
+            self._check_length(ids)
         return self._gradient(
             ids, grad_output, offsets, per_sample_weights, self.mode, self.include_last_offset
         )
-
-    def compute_mask(self, ids: ArrayLike) -> NDArray[np.bool_] | None:
-        """Return ``ids != 0`` where `mask_zero` is set, else None."""
-        return np.not_equal(ids, 0) if self.mask_zero else None
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make a layer like this one; its values are not among them."""

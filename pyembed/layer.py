@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyembed import _checks, _core, initializers
 from pyembed._core import BackwardCall, Table
+from pyembed._fixed import Fixed
 from pyembed.sparse_grad import SparseGrad
 
 _Layer = TypeVar("_Layer", bound="TableLayer")
@@ -27,9 +28,6 @@ _NOT_YET = {
 }
 
 
-_FIXED = frozenset({"input_dim", "output_dim", "dtype", "padding_idx", "out_of_range"})
-
-
 class _Shared:
     """Marks a matrix that becomes the table itself, as `from_pretrained` without a copy wants."""
 
@@ -37,9 +35,10 @@ class _Shared:
         self.matrix = matrix
 
 
-class TableLayer:
+class TableLayer(Fixed):
     """A table of rows with the arguments of `Embedding`; see there."""
 
+    _fixed = frozenset({"input_dim", "output_dim", "dtype", "padding_idx", "out_of_range"})
     _counts: ClassVar[dict[str, itertools.count[int]]] = {}
 
     def __init__(
@@ -86,12 +85,6 @@ class TableLayer:
         )
         self.trainable = trainable
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # The compiled core knows these from the start: a new value would change nothing.
-        if name in _FIXED and name in self.__dict__:
-            raise AttributeError(f"{name} cannot be changed once the layer is made")
-        super().__setattr__(name, value)
-
     @property
     def trainable(self) -> bool:
         """Whether the table has a gradient; settable, but to False alone where it is read-only."""
@@ -108,8 +101,23 @@ class TableLayer:
 
     @property
     def embeddings(self) -> NDArray[Any]:
-        """The live table, an ndarray view ``(input_dim, output_dim)``: what is written counts."""
+        """The live table, an ndarray view ``(input_dim, output_dim)``: what is written counts.
+
+        It is written in place, as in ``emb.embeddings[:] = values`` or ``emb.embeddings *= 2``.
+        """
         return self._table.array.view(np.ndarray)
+
+    @embeddings.setter
+    def embeddings(self, value: NDArray[Any]) -> None:
+        # Python assigns the result of ``emb.embeddings *= 2``: the table itself, written already.
+        table = self._table.array
+        if not isinstance(value, np.ndarray) or (
+            value.__array_interface__["data"] != table.__array_interface__["data"]
+            or value.shape != table.shape
+        ):
+            raise AttributeError(
+                "a table never moves: write into it with emb.embeddings[:] = values"
+            )
 
     @classmethod
     def from_pretrained(
@@ -180,18 +188,44 @@ class TableLayer:
             **_NOT_YET,
         }
 
+    def compute_mask(self, ids: ArrayLike) -> NDArray[np.bool_] | None:
+        """Return ``ids != 0`` where `mask_zero` is set, else None."""
+        if not self.mask_zero:
+            return None
+        ids = np.asarray(ids)
+        if ids.dtype.kind not in "iu" and ids.size:
+            raise TypeError(f"ids must be integers, not {ids.dtype}")
+        return np.asarray(ids != 0)
+
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(input_dim={self.input_dim}, output_dim={self.output_dim}, "
             f"dtype={self.dtype!r}, name={self.name!r})"
         )
 
-    def _gradient(self, ids: Any, grad_output: Any, *bag: Any, **bag_options: Any) -> SparseGrad:
+    @property
+    def _lengths(self) -> tuple[int, ...]:
+        """The lengths that ids' last axes must have."""
+        if self.input_length is None:
+            return ()
+        return self.input_length if isinstance(self.input_length, tuple) else (self.input_length,)
+
+    def _check_length(self, ids: ArrayLike) -> None:
+        shape = np.shape(ids)
+        lengths = self._lengths
+        if len(shape) < len(lengths) or shape[len(shape) - len(lengths) :] != lengths:
+            axes = "axis" if len(lengths) == 1 else "axes"
+            raise ValueError(
+                f"ids have shape {shape}, but their last {axes} must be "
+                f"input_length={self.input_length}"
+            )
+
+    def _gradient(self, ids: Any, grad_output: Any, *bag: Any) -> SparseGrad:
         if not self.trainable:
             raise RuntimeError(
                 f"{self.name} is not trainable (trainable=False): it has no gradient"
             )
-        call = BackwardCall(ids, grad_output, self.output_dim, self.dtype, *bag, **bag_options)
+        call = BackwardCall(ids, grad_output, self.output_dim, self.dtype, *bag)
         return SparseGrad(self._table, (call,))
 
     def _row(self, row: int | None, name: str) -> int | None:
@@ -214,8 +248,8 @@ class TableLayer:
 
     def _initialized(self, initializer: Callable[..., Any]) -> NDArray[Any]:
         made = initializer((self.input_dim, self.output_dim), dtype=self.dtype)
-        # Only our own initializers are known to make memory that nobody else holds.
-        if not isinstance(initializer, initializers.Initializer):
+        # Only our own are known to make what is asked, in memory that nobody else holds.
+        if not initializers.is_builtin(initializer):
             made = self._copied(made, "the array that embeddings_initializer made")
         table: NDArray[Any] = made
         if self.padding_idx is not None:

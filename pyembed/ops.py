@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyembed import _core
+from pyembed import _checks, _core
 
 __all__ = ["coalesce", "gather", "gather_bag", "scatter_add"]
 
@@ -71,7 +71,7 @@ def gather_bag(
     IndexError, TypeError, ValueError
         If an id, a dtype, or a shape, layout or offset is not as described.
     """
-    return _core.gather_bag(table, ids, offsets, weights, mode, out)
+    return _core.gather_bag(table, ids, offsets, weights, _checks.pooling_mode(mode), out)
 
 
 def scatter_add(
@@ -127,17 +127,18 @@ def coalesce(ids: ArrayLike, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArra
     TypeError, ValueError
         If a dtype or a shape is not as described.
     """
-    ids = np.asarray(ids)
+    if not isinstance(ids, np.ndarray):
+        ids = np.asarray(ids)
+        if ids.size == 0:  # [] is float64 to NumPy
+            ids = ids.astype(np.int64)
     rows = np.asarray(rows)
     if rows.dtype not in (np.float32, np.float64):
         raise TypeError(f"rows must have dtype float32 or float64, not {rows.dtype}")
     if rows.ndim == 0:
         raise ValueError("rows must have at least one axis (dim)")
-    if ids.size == 0 and ids.dtype == np.float64:  # numpy's dtype for []
-        ids = ids.astype(np.int64)
 
     def sums(ids: NDArray[Any], largest: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        call = _core.BackwardCall(ids, rows, rows.shape[-1], rows.dtype.name)
+        call = _core.BackwardCall(ids, rows, rows.shape[-1], rows.dtype.name, gradient_name="rows")
         return _core.coalesce(call, largest + 1)
 
     if ids.size == 0 or ids.dtype.kind not in "iu":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,7 @@ class SparseGrad:
         """
         if out is None:
             out = _core.zeros(self.shape, self.dtype.name)
-        _core.to_dense(self._table, list(self._calls), out, method)
+        _core.to_dense(self._table, self._calls, out, method)
         return out
 
     def norm(self) -> float:
@@ -131,11 +131,11 @@ class SparseGrad:
         return f"SparseGrad(shape={self.shape}, dtype={self.dtype}, calls={len(self._calls)})"
 
     def _sorted(self) -> SortedGradient:
-        return SortedGradient(self._table, list(self._calls))
+        return SortedGradient(self._table, self._calls)
 
     def _expand(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
         if self._expanded is None:
-            ids, values = _core.expand(self._table, list(self._calls))
+            ids, values = _core.expand(self._table, self._calls)
             ids.flags.writeable = values.flags.writeable = False
             self._expanded = ids, values
         return self._expanded
@@ -146,12 +146,12 @@ class SparseGrad:
         return float(np.square(values, dtype=np.float64).sum())
 
 
-def clip_global_norm(grads: Sequence[SparseGrad], max_norm: float) -> list[SparseGrad]:
+def clip_global_norm(grads: Iterable[SparseGrad], max_norm: float) -> list[SparseGrad]:
     """Scale gradients together so that their joint norm is at most `max_norm`.
 
     Parameters
     ----------
-    grads : sequence of SparseGrad
+    grads : iterable of SparseGrad
     max_norm : float
 
     Returns
@@ -165,6 +165,10 @@ def clip_global_norm(grads: Sequence[SparseGrad], max_norm: float) -> list[Spars
         If `max_norm` is not a finite number >= 0.
     """
     limit = _checks.real(max_norm, "max_norm", 0.0)
+    grads = list(grads)
+    for number, grad in enumerate(grads):
+        if not isinstance(grad, SparseGrad):
+            raise TypeError(f"gradient {number} must be a SparseGrad, not {type(grad).__name__}")
     norm = math.sqrt(sum(grad._square_sum() for grad in grads))
     # Not min(): a norm of nan must reach the gradients rather than pass as 1.
     scale = 1.0 if norm <= limit else limit / norm

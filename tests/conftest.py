@@ -25,3 +25,8 @@ def dtype(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture(params=[pe.Embedding, pe.EmbeddingBag], ids=["Embedding", "EmbeddingBag"])
+def layer(request):
+    return request.param

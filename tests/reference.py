@@ -122,11 +122,25 @@ def sgd(w, buffer, g, lr, momentum=0.0, nesterov=False, decay=0.0):
     w -= dtype(lr) * (g + dtype(momentum) * buffer if nesterov else buffer)
 
 
+def power(base, exponents):
+    """base ** exponents by squaring and multiplying: libraries differ in the last bit."""
+    powers = []
+    for exponent in exponents.tolist():
+        result, square = 1.0, base
+        while exponent:
+            if exponent & 1:
+                result *= square
+            square *= square
+            exponent >>= 1
+        powers.append(result)
+    return np.array(powers)
+
+
 def adam(w, m, v, g, t, lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, decay=0.0):
     """Update rows w, m and v (n, D) in place; t is one step count, or one for each row."""
     dtype = w.dtype.type
-    t = np.broadcast_to(t, len(w)).astype(float)
-    correction = np.sqrt(1.0 - np.power(beta_2, t)) / (1.0 - np.power(beta_1, t))
+    t = np.broadcast_to(t, len(w))
+    correction = np.sqrt(1.0 - power(beta_2, t)) / (1.0 - power(beta_1, t))
     rate = (lr * correction).astype(dtype)[:, None]
     m += dtype(1.0 - beta_1) * (g - m)
     v += dtype(1.0 - beta_2) * (g * g - v)

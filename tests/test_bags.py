@@ -71,6 +71,25 @@ def test_gradient_against_the_float64_one_hot_layer(data, mode):
     )
 
 
+@given(st.data(), MODES)
+def test_weights_of_as_many_ids_as_bags(data, mode):
+    # As many sources as rows of the gradient, but not one for one.
+    lengths = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=8))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    lengths.extend([0] * (offsets[-1] - len(lengths)))
+    offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    ids = np.arange(sum(lengths)) % 5
+    weights = np.arange(1.0, len(ids) + 1, dtype=np.float32)
+    grad = np.arange(1.0, 2 * len(lengths) + 1, dtype=np.float32).reshape(-1, 2)
+    bag = pe.EmbeddingBag(5, 2, mode=mode, weights=TABLE)
+    rows, values = reference.bag_gradient(TABLE, ids, grad, offsets, mode, weights)
+    sparse = bag.backward(ids, grad, offsets, weights)
+    np.testing.assert_array_equal(sparse.values, values)
+    np.testing.assert_array_equal(
+        sparse.to_dense(), reference.scatter_add(np.zeros((5, 2), np.float32), rows, values)
+    )
+
+
 def test_large_batches_at_any_number_of_threads(threads, dtype, rng):
     table = rng.standard_normal((500, 33)).astype(dtype)
     lengths = rng.integers(0, 40, 3000)
@@ -184,6 +203,15 @@ def test_offsets_are_kept_by_value():
     grad = bag.backward(IDS, GRAD, offsets)
     offsets[:] = 1000
     np.testing.assert_array_equal(grad.to_dense(), [[3, 4], [5, 8], [0, 0], [1, 2], [3, 4]])
+
+
+def test_errors_of_ops_name_their_own_arguments():
+    with pytest.raises(TypeError, match=r"^weights must have dtype float32, not float64"):
+        pe.ops.gather_bag(TABLE, [[1, 2]], None, weights=np.ones((1, 2)))
+    with pytest.raises(NotImplementedError, match="mode='max'"):
+        pe.ops.gather_bag(TABLE, [[1, 2]], None, mode="max")
+    with pytest.raises(TypeError, match=r"^rows must have dtype float32, not float64"):
+        pe.ops.scatter_add(TABLE.copy(), [1], np.ones((1, 2)))
 
 
 @pytest.mark.parametrize("mode", ["avg", "", None, 1])

@@ -142,7 +142,7 @@ def bad_outs():
         ),
         "layout": (table, np.empty((3, 2), np.float32).T, ValueError, "contiguous rows"),
         "read-only": (table, read_only, ValueError, "out is read-only"),
-        "the table": (table, table[1:3], ValueError, "out shares memory with the table"),
+        "the table": (table, table[1:3], ValueError, "out overlaps the table in memory"),
         "its own rows": (
             table,
             np.lib.stride_tricks.as_strided(buffer, (2, 3), (4, 4)),
@@ -165,9 +165,42 @@ def test_bad_out_is_refused_and_nothing_changes(case):
 def test_out_over_the_ids_is_refused():
     memory = np.zeros(8, np.int64)
     out = memory.view(np.float64)[:6].reshape(3, 2)
-    with pytest.raises(ValueError, match="out shares memory with ids"):
+    with pytest.raises(ValueError, match="out overlaps ids in memory"):
         pe.ops.gather(np.ones((4, 2)), memory[:3], out=out)
     assert (memory == 0).all()
+
+
+def misaligned(array):
+    """Return a copy of the array that does not start at a multiple of its item size."""
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    copy = memory[1:].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    assert not copy.flags.aligned
+    return copy
+
+
+def test_misaligned_inputs_are_copied_and_outputs_refused(rng):
+    table = rng.standard_normal((5, 3))
+    ids = np.array([[4, 0], [1, 1]])
+    weights = rng.standard_normal((2, 2))
+    rows = rng.standard_normal((2, 2, 3))
+    np.testing.assert_array_equal(pe.ops.gather(table, misaligned(ids)), table[ids])
+    np.testing.assert_array_equal(
+        pe.ops.gather_bag(table, ids, None, weights=misaligned(weights)),
+        pe.ops.gather_bag(table, ids, None, weights=weights),
+    )
+    for method in ("sorted", "atomic"):
+        np.testing.assert_array_equal(
+            pe.ops.scatter_add(np.zeros((5, 3)), ids, misaligned(rows), method=method),
+            pe.ops.scatter_add(np.zeros((5, 3)), ids, rows, method=method),
+        )
+    for call in (
+        lambda: pe.ops.gather(misaligned(table), ids),
+        lambda: pe.ops.gather(table, ids, out=misaligned(rows)),
+        lambda: pe.ops.scatter_add(misaligned(table), ids, rows),
+    ):
+        with pytest.raises(ValueError, match="in aligned memory"):
+            call()
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ class TestARefusedStepChangesNothing:
         emb = pe.Embedding(5, 2)
         opt = make(emb)
         grad = emb.backward([1], emb.embeddings[3:4])
-        self.refuse(ValueError, "the table shares memory with grad_output", opt, [emb], grad)
+        self.refuse(ValueError, "the table overlaps grad_output in memory", opt, [emb], grad)
 
     def test_a_learning_rate_out_of_bounds(self, make):
         emb = pe.Embedding(5, 2)
@@ -243,6 +243,32 @@ class TestARefusedStepChangesNothing:
         self.refuse(
             ValueError, r"learning_rate=-1.0 must be a finite number >= 0", opt, [emb], grad
         )
+
+
+def test_a_table_that_was_made_read_only_stops_the_whole_step():
+    first, second = pe.Embedding(3, 2), pe.Embedding(3, 2, weights=np.ones((3, 2)))
+    opt = pe.SparseSGD([first, second], 1.0)
+    grads = [layer.backward([1], np.ones((1, 2), np.float32)) for layer in (first, second)]
+    second._table.array.flags.writeable = False
+    before = first.embeddings.copy()
+    with pytest.raises(ValueError, match="the table is read-only"):
+        opt.step(*grads)
+    np.testing.assert_array_equal(first.embeddings, before)
+    assert {state.t for state in opt._states.values()} == {0}
+
+
+def test_what_was_checked_together_cannot_be_changed_alone():
+    adam, sgd = pe.SparseAdam(pe.Embedding(3, 2)), pe.SparseSGD(pe.Embedding(3, 2))
+    for opt, name in [(adam, "beta_1"), (adam, "weight_decay"), (sgd, "momentum")]:
+        with pytest.raises(AttributeError, match=f"{name} cannot be changed"):
+            setattr(opt, name, 0.5)
+
+
+def test_a_learning_rate_may_release_its_optimizer():
+    emb = pe.Embedding(3, 2)
+    opt = pe.SparseSGD(emb, lambda t: opt.release() or 0.1)
+    opt.step(emb.backward([1], np.ones((1, 2), np.float32)))
+    pe.SparseSGD(emb)
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,9 @@ def test_num_threads():
         return
     pe.set_num_threads(3)
     assert pe.get_num_threads() == 3
-    for n in (0, -1, 5000):
-        with pytest.raises(ValueError, match=f"n={n} is not a number of threads"):
+    for n in (0, -1, 5000, 2**70, 2.0, True, None):
+        with pytest.raises(ValueError, match=f"n={n} must be an integer from 1 to 4096"):
             pe.set_num_threads(n)
-    with pytest.raises(TypeError):
-        pe.set_num_threads(2.0)
     assert pe.get_num_threads() == 3
     pe.set_num_threads(before)
 

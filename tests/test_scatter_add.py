@@ -130,7 +130,7 @@ class TestBadInputChangesNothing:
 
     def test_rows_that_are_part_of_dst(self, method):
         dst = np.ones((10, 4))
-        self.refuse(ValueError, "dst shares memory", dst, [1], dst[2:3], method)
+        self.refuse(ValueError, "dst overlaps rows in memory", dst, [1], dst[2:3], method)
 
     def test_dst_with_rows_over_each_other(self, method):
         dst = np.lib.stride_tricks.as_strided(np.zeros(8), (3, 4), (16, 8))

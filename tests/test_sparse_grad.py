@@ -98,6 +98,14 @@ def test_clip_global_norm():
     assert [grad.shape for grad in clipped] == [(3, 1), (9, 1)]
 
 
+def test_clip_global_norm_takes_any_iterable_of_gradients(emb):
+    grads = [emb.backward([1], [[3.0, 4.0]])]
+    (clipped,) = pe.clip_global_norm(iter(grads), 1.0)
+    np.testing.assert_allclose(clipped.values, [[0.6, 0.8]])
+    with pytest.raises(TypeError, match="gradient 0 must be a SparseGrad, not int"):
+        pe.clip_global_norm([1], 1.0)
+
+
 def test_a_nan_norm_is_not_hidden(emb):
     grad = emb.backward([1, 2], [[np.nan, 1.0], [1.0, 1.0]]).clip_norm(1.0)
     assert np.isnan(grad.values).all()
@@ -128,9 +136,13 @@ def test_to_dense_refuses_and_changes_nothing(emb, method):
     out = np.full((6, 2), 7.0)
     with pytest.raises(IndexError, match="id 6 at position 1 is outside a table of 6 rows"):
         emb.backward([1, 6], ones(2)).to_dense(out=out, method=method)
-    with pytest.raises(ValueError, match="out shares memory with grad_output"):
+    with pytest.raises(ValueError, match="out overlaps grad_output in memory"):
         emb.backward([1, 2], out[:2]).to_dense(out=out, method=method)
     assert (out == 7.0).all()
+    table = emb.embeddings.copy()
+    with pytest.raises(ValueError, match="out overlaps the table in memory"):
+        emb.backward([1, 2], ones(2)).to_dense(out=emb.embeddings, method=method)
+    np.testing.assert_array_equal(emb.embeddings, table)
     with pytest.raises(TypeError, match="out must have dtype float64"):
         emb.backward([1], ones(1)).to_dense(out=out.astype("f4"), method=method)
     with pytest.raises(ValueError, match="method='quick' is none of"):

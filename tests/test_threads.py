@@ -118,6 +118,27 @@ def test_a_lookup_never_sees_half_a_step(rng):
     assert (emb.embeddings == 50.0).all()
 
 
+def test_lookups_in_a_loop_do_not_starve_a_step():
+    emb = pe.Embedding(1000, 64, seed=0)
+    opt = pe.SparseSGD(emb)
+    ids = np.arange(1000)
+    grad = emb.backward([1], np.ones((1, 64), np.float32))
+    stepped = threading.Event()
+    deadline = time.monotonic() + 30
+
+    def look_up():
+        while not stepped.is_set() and time.monotonic() < deadline:
+            emb(ids)
+
+    def step():
+        for _ in range(20):
+            opt.step(grad)
+        stepped.set()
+
+    run_all(step, *[look_up] * 4)
+    assert time.monotonic() < deadline
+
+
 def test_one_optimizer_stepped_from_two_threads(rng):
     emb = pe.Embedding(100, 4, "zeros", dtype="float64")
     opt = pe.SparseSGD(emb, 1.0)
@@ -131,26 +152,63 @@ def test_one_optimizer_stepped_from_two_threads(rng):
     assert opt._states[emb._table].t == 200
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_works_after_the_parent_used_threads(rng):
-    emb = pe.Embedding(1000, 64, seed=0)
-    opt = pe.SparseAdam(emb)
-    ids = rng.integers(0, 1000, 50_000)
-    grad = np.ones((50_000, 64), np.float32)
-    opt.step(emb.backward(ids, grad))
+def exit_status_of_a_fork(child_is_good):
+    """Fork, and return the exit status of a child that runs the function; None if it hangs."""
     child = os.fork()
     if child == 0:
-        opt.step(emb.backward(ids, grad))
-        good = pe.get_num_threads() == 1 and np.array_equal(emb(ids[:9]), emb.embeddings[ids[:9]])
-        os._exit(0 if good else 1)
+        good = False
+        try:
+            good = child_is_good()
+        finally:
+            os._exit(0 if good else 1)
     deadline = time.monotonic() + 60
-    status = None
-    while status is None and time.monotonic() < deadline:
-        pid, code = os.waitpid(child, os.WNOHANG)
-        status = code if pid else None
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status
         time.sleep(0.01)
-    if status is None:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-    assert status == 0
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+class TestForkedChild:
+    def test_after_the_parent_used_threads(self, rng):
+        emb = pe.Embedding(1000, 64, seed=0)
+        opt = pe.SparseAdam(emb)
+        ids = rng.integers(0, 1000, 50_000)
+        grad = np.ones((50_000, 64), np.float32)
+        opt.step(emb.backward(ids, grad))
+
+        def child_is_good():
+            opt.step(emb.backward(ids, grad))
+            return pe.get_num_threads() == 1 and (emb(ids[:9]) == emb.embeddings[ids[:9]]).all()
+
+        assert exit_status_of_a_fork(child_is_good) == 0
+
+    def test_while_other_threads_of_the_parent_hold_its_locks(self, rng):
+        emb = pe.Embedding(1000, 64, seed=0)
+        opt = pe.SparseAdam(emb)
+        ids = rng.integers(0, 1000, 20_000)
+        grad = emb.backward(ids, np.ones((20_000, 64), np.float32))
+        done = threading.Event()
+
+        def train():
+            while not done.is_set():
+                opt.step(grad)
+
+        def child_is_good():
+            opt.step(grad)
+            return emb(ids).shape == (20_000, 64)
+
+        def fork():
+            try:
+                for _ in range(5):
+                    time.sleep(0.01)
+                    assert exit_status_of_a_fork(child_is_good) == 0
+            finally:
+                done.set()
+
+        run_all(train, fork)

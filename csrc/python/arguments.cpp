@@ -1,11 +1,12 @@
 #include "arguments.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace pyembed {
 namespace {
 
-constexpr int aligned_flag = 0x100;  // NPY_ARRAY_ALIGNED
+constexpr int aligned_flag = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 
 bool is_native(const py::array& array) {
     const char order = array.dtype().byteorder();
@@ -62,10 +63,9 @@ template <class T>
 Rows<T> matrix_rows(const py::array& array, const char* name, bool writeable) {
     const auto rows = rows_of<T>(array);
     if (!rows)
-        throw py::value_error(
-            std::string(name) +
-            " must have contiguous rows (a unit stride along its last axis) in aligned memory; "
-            "numpy.ascontiguousarray makes a copy that has");
+        throw py::value_error(std::string(name) +
+                              " must have contiguous rows (a unit stride along its last axis) in aligned "
+                              "memory, as a copy() of it has");
     if (writeable && !array.writeable()) throw py::value_error(std::string(name) + " is read-only");
     if (writeable && rows_overlap(*rows))
         throw py::value_error(std::string(name) + " has rows that share memory, and cannot be written");
@@ -93,13 +93,14 @@ template <class T>
 void check_dtype(const py::array& array, const char* name) {
     if (!has_dtype<T>(array))
         throw py::type_error(std::string(name) + " must have dtype " + dtype_name<T>() +
-                             ", as the table, not " + text(array.dtype()));
+                             ", not " + text(array.dtype()));
 }
 
-py::array contiguous(const py::array& array, const char* dtype) {
-    return py::module_::import("numpy")
-        .attr("ascontiguousarray")(array, dtype)
-        .attr("reshape")(shape_of(array));
+// A copy in C order, aligned: numpy.ascontiguousarray would return an array that only is in order.
+py::array copy_of(const py::array& array, const char* dtype) {
+    py::object copy = py::module_::import("numpy").attr("empty")(py::tuple(py::cast(shape_of(array))), dtype);
+    copy.attr("__setitem__")(py::ellipsis(), array);
+    return py::reinterpret_borrow<py::array>(copy);
 }
 
 bool is_contiguous(const py::array& array) {
@@ -118,6 +119,27 @@ std::optional<IdType> id_type(const py::array& array) {
 void refuse_offsets(i64 bag, i64 offset, const std::string& why) {
     throw py::value_error("offsets[" + std::to_string(bag) + "] is " + std::to_string(offset) + ", but " +
                           why);
+}
+
+struct Range {
+    const char* begin;
+    const char* end;
+};
+
+// The addresses that an array lies in; those of its gaps too.
+Range range_of(const py::array& array) {
+    const char* const data = static_cast<const char*>(array.data());
+    if (array.size() == 0) return {data, data};
+    Range range{data, data + array.itemsize()};
+    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+        const py::ssize_t reach = (array.shape(axis) - 1) * array.strides(axis);
+        (reach < 0 ? range.begin : range.end) += reach;
+    }
+    return range;
+}
+
+bool overlap(Range a, Range b) {
+    return a.begin < b.end && b.begin < a.end;
 }
 
 }  // namespace
@@ -150,10 +172,10 @@ RowsArgument<const T> input_rows(py::handle object, const char* name, const Shap
     check_shape(array, name, shape);
     auto rows = rows_of<T>(array);
     if (!rows) {
-        array = contiguous(array, dtype_name<T>());
+        array = copy_of(array, dtype_name<T>());
         rows = rows_of<T>(array);
     }
-    return {array, read_only(*rows)};
+    return {array, read_only(rows.value())};
 }
 
 template <class T>
@@ -179,7 +201,7 @@ IdsArgument ids_argument(py::handle object, const char* name) {
     auto type = id_type(array);
     if (!type || !is_native(array) || !is_contiguous(array)) {
         const bool is_large = type == IdType::uint64;
-        array = contiguous(array, is_large ? "uint64" : "int64");
+        array = copy_of(array, is_large ? "uint64" : "int64");
         type = is_large ? IdType::uint64 : IdType::int64;
     }
     return {array, {array.data(), array.size(), *type}};
@@ -231,12 +253,12 @@ BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool incl
 }
 
 template <class T>
-WeightsArgument<T> weights_argument(py::handle object, const IdsArgument& ids) {
-    if (object.is_none()) return {py::array(), nullptr};
+WeightsArgument<T> weights_argument(py::handle object, const char* name, const IdsArgument& ids) {
+    if (object.is_none()) return {py::none(), nullptr};
     py::array array = as_array(object);
-    check_dtype<T>(array, "per_sample_weights");
-    check_shape(array, "per_sample_weights", ids.shape());
-    if (!is_contiguous(array)) array = contiguous(array, dtype_name<T>());
+    check_dtype<T>(array, name);
+    check_shape(array, name, ids.shape());
+    if (!is_contiguous(array)) array = copy_of(array, dtype_name<T>());
     return {array, static_cast<const T*>(array.data())};
 }
 
@@ -271,32 +293,17 @@ void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows) {
                           " rows (valid: 0 to " + std::to_string(rows - 1) + ")");
 }
 
-Range range_of(const py::array& array) {
-    const char* const data = static_cast<const char*>(array.data());
-    if (array.size() == 0) return {data, data};
-    Range range{data, data + array.itemsize()};
-    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
-        const py::ssize_t reach = (array.shape(axis) - 1) * array.strides(axis);
-        (reach < 0 ? range.begin : range.end) += reach;
-    }
-    return range;
-}
-
-bool overlap(Range a, Range b) {
-    return a.begin < b.end && b.begin < a.end;
-}
-
 void refuse_overlap(const py::array& written, const char* written_name, const py::array& read,
                     const char* read_name) {
     if (overlap(range_of(written), range_of(read)))
-        throw py::value_error(std::string(written_name) + " shares memory with " + read_name);
+        throw py::value_error(std::string(written_name) + " overlaps " + read_name + " in memory");
 }
 
 #define PYEMBED_FOR(T)                                                                   \
     template RowsArgument<const T> input_rows<T>(py::handle, const char*, const Shape&); \
     template RowsArgument<T> output_rows<T>(py::handle, const char*, const Shape&);      \
     template RowsArgument<T> new_rows<T>(const Shape&);                                  \
-    template WeightsArgument<T> weights_argument<T>(py::handle, const IdsArgument&);
+    template WeightsArgument<T> weights_argument<T>(py::handle, const char*, const IdsArgument&);
 PYEMBED_FOR(float)
 PYEMBED_FOR(double)
 #undef PYEMBED_FOR

@@ -71,11 +71,11 @@ BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool incl
 // Per-sample weights of ids' shape, or None. The dtype is the table's.
 template <class T>
 struct WeightsArgument {
-    py::array array;
+    py::object array;  // or None
     const T* data;
 };
 template <class T>
-WeightsArgument<T> weights_argument(py::handle object, const IdsArgument& ids);
+WeightsArgument<T> weights_argument(py::handle object, const char* name, const IdsArgument& ids);
 
 OutOfRange out_of_range_argument(const std::string& name);
 Pooling pooling_argument(const std::string& mode);
@@ -83,13 +83,7 @@ Pooling pooling_argument(const std::string& mode);
 // Raises IndexError: "id 7 at position (0, 3) is outside a table of 5 rows (valid: 0 to 4)".
 [[noreturn]] void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows);
 
-// Whether the memory of two views may overlap: their ranges of addresses do.
-struct Range {
-    const char* begin;
-    const char* end;
-};
-Range range_of(const py::array& array);
-bool overlap(Range a, Range b);
+// Raises ValueError where the ranges of addresses of two arrays overlap.
 void refuse_overlap(const py::array& written, const char* written_name, const py::array& read,
                     const char* read_name);
 

@@ -1,13 +1,13 @@
 #include "gradient.h"
 
-#include <mutex>
+#include <memory>
 
 namespace pyembed {
 
 BackwardCall::BackwardCall(py::handle ids, py::handle gradient, i64 dim, const std::string& dtype,
                            py::handle offsets, py::handle weights, const std::optional<std::string>& mode,
-                           bool include_last_offset)
-    : ids_(ids_argument(ids)) {
+                           bool include_last_offset, const std::string& gradient_name)
+    : gradient_name_(gradient_name), ids_(ids_argument(ids)) {
     BagsArgument bags;
     if (mode) {
         pooling_ = pooling_argument(*mode);
@@ -20,8 +20,8 @@ BackwardCall::BackwardCall(py::handle ids, py::handle gradient, i64 dim, const s
     shape.push_back(dim);
     const auto read = [&](auto zero) {
         using T = decltype(zero);
-        auto rows = input_rows<T>(gradient, "grad_output", shape);
-        auto per_sample = weights_argument<T>(weights, ids_);
+        auto rows = input_rows<T>(gradient, gradient_name_.c_str(), shape);
+        auto per_sample = weights_argument<T>(weights, "per_sample_weights", ids_);
         gradient_array_ = std::move(rows.array);
         gradient_ = rows.rows;
         weights_array_ = std::move(per_sample.array);
@@ -47,9 +47,11 @@ Contribution<T> BackwardCall::contribution() const {
 }
 
 void BackwardCall::refuse_overlap_with(const py::array& written, const char* name) const {
-    refuse_overlap(written, name, gradient_array_, "grad_output");
+    refuse_overlap(written, name, gradient_array_, gradient_name_.c_str());
     refuse_overlap(written, name, ids_.array, "ids");
-    if (weights_ != nullptr) refuse_overlap(written, name, weights_array_, "per_sample_weights");
+    if (weights_ != nullptr)
+        refuse_overlap(written, name, py::reinterpret_borrow<py::array>(weights_array_),
+                       "per_sample_weights");
 }
 
 namespace {
@@ -63,20 +65,24 @@ std::vector<Contribution<T>> contributions_of(const Calls& calls) {
     return contributions;
 }
 
-enum class Order { by_row, by_position };
-
 template <class T>
-std::unique_ptr<Plan<T>> make_plan(const Calls& calls, const IdRule& rule, Order order) {
+Plan<T> make_plan(const Calls& calls, const IdRule& rule) {
     const auto contributions = contributions_of<T>(calls);
-    auto plan = std::make_unique<Plan<T>>();
+    Plan<T> plan;
     std::optional<BadContribution> bad;
     {
         const py::gil_scoped_release no_gil;
-        bad = plan->collect(contributions, rule);
-        if (!bad) order == Order::by_row ? plan->sort() : plan->keep_order();
+        bad = plan.collect(contributions, rule);
     }
     if (bad) raise_bad_id(bad->id, calls[bad->contribution]->ids_shape(), rule.rows);
     return plan;
+}
+
+template <class T>
+std::unique_ptr<SortedPlan<T>> make_sorted_plan(const Calls& calls, const IdRule& rule) {
+    Plan<T> plan = make_plan<T>(calls, rule);
+    const py::gil_scoped_release no_gil;
+    return std::make_unique<SortedPlan<T>>(std::move(plan));
 }
 
 // (ids, values) of a plan, written by fill(ids, values) without the GIL.
@@ -93,20 +99,21 @@ py::tuple ids_and_values(i64 count, i64 dim, Fill fill) {
 }
 
 template <class T>
-py::tuple coalesced(const Plan<T>& plan) {
-    return ids_and_values<T>(count_rows(plan), plan.dim(),
-                             [&](i64* ids, T* values) { coalesce(plan, ids, values); });
+py::tuple coalesced(const SortedPlan<T>& plan) {
+    const Coalesced<T> rows(plan);
+    return ids_and_values<T>(rows.count(), plan.dim(), [&](i64* ids, T* values) { rows.write(ids, values); });
 }
 
 // The gradient of one table, summed by row when it is used: nothing of it is in memory but the sorted pairs.
 class SortedGradient {
   public:
-    SortedGradient(const Table& table, const Calls& calls) : table_(table) {
+    SortedGradient(const Table& table, const Calls& calls, bool for_step) : table_(table) {
+        if (for_step && !table.array().writeable()) throw py::value_error("the table is read-only");
         std::visit(
             [&](auto rows) {
                 using T = std::remove_pointer_t<decltype(rows.data)>;
                 for (const BackwardCall* call : calls) call->refuse_overlap_with(table.array(), "the table");
-                plan_ = make_plan<T>(calls, table.rule(), Order::by_row);
+                plan_ = make_sorted_plan<T>(calls, table.rule());
             },
             table.rows());
     }
@@ -118,11 +125,10 @@ class SortedGradient {
     // Calls step(plan, table) in the table's dtype.
     template <class Step>
     void step(Step step) const {
-        if (!table_.array().writeable()) throw py::value_error("the table is read-only");
         std::visit(
             [&](auto table) {
                 using T = std::remove_pointer_t<decltype(table.data)>;
-                step(*std::get<std::unique_ptr<Plan<T>>>(plan_), table);
+                step(*std::get<std::unique_ptr<SortedPlan<T>>>(plan_), table);
             },
             table_.rows());
     }
@@ -137,16 +143,16 @@ class SortedGradient {
 
     // One pass without the GIL, with the table to itself.
     template <class T, class Rule>
-    void apply(const Plan<T>& plan, StepKernel<T, Rule> kernel, const Rule& rule, Rows<T> table,
+    void apply(const SortedPlan<T>& plan, StepKernel<T, Rule> kernel, const Rule& rule, Rows<T> table,
                Rows<T> state) const {
         const py::gil_scoped_release no_gil;
-        const std::unique_lock<std::shared_mutex> lock(table_.mutex());
+        const TableLock::Alone alone(table_.lock());
         pyembed::step(plan, kernel, rule, table, state);
     }
 
   private:
     const Table& table_;
-    std::variant<std::unique_ptr<Plan<float>>, std::unique_ptr<Plan<double>>> plan_;
+    std::variant<std::unique_ptr<SortedPlan<float>>, std::unique_ptr<SortedPlan<double>>> plan_;
 };
 
 void step_sgd(const SortedGradient& gradient, double learning_rate, double decay) {
@@ -192,9 +198,9 @@ py::tuple expand_calls(const Table& table, const Calls& calls) {
     return std::visit(
         [&](auto rows) {
             using T = std::remove_pointer_t<decltype(rows.data)>;
-            const auto plan = make_plan<T>(calls, table.rule(), Order::by_position);
-            return ids_and_values<T>(plan->count(), plan->dim(),
-                                     [&](i64* ids, T* values) { expand(*plan, ids, values); });
+            const Plan<T> plan = make_plan<T>(calls, table.rule());
+            return ids_and_values<T>(plan.count(), plan.dim(),
+                                     [&](i64* ids, T* values) { expand(plan, ids, values); });
         },
         table.rows());
 }
@@ -202,50 +208,57 @@ py::tuple expand_calls(const Table& table, const Calls& calls) {
 // As for a table of `rows` rows, though there is none.
 py::tuple coalesce_rows(const BackwardCall& call, i64 rows) {
     const IdRule rule{rows, OutOfRange::raise, no_row};
-    if (call.is_single()) return coalesced(*make_plan<float>({&call}, rule, Order::by_row));
-    return coalesced(*make_plan<double>({&call}, rule, Order::by_row));
+    if (call.is_single()) return coalesced(*make_sorted_plan<float>({&call}, rule));
+    return coalesced(*make_sorted_plan<double>({&call}, rule));
 }
 
-// How gradients reach a dense array: sorted and summed by row first, or added as the threads come.
-Order order_argument(const std::string& method) {
-    if (method == "atomic") return Order::by_position;
-    if (method == "auto" || method == "sorted") return Order::by_row;
-    throw py::value_error("method='" + method + "' is none of 'auto', 'sorted', 'atomic'");
+bool is_atomic(const std::string& method) {
+    if (method != "auto" && method != "sorted" && method != "atomic")
+        throw py::value_error("method='" + method + "' is none of 'auto', 'sorted', 'atomic'");
+    return method == "atomic";
 }
 
-template <class T>
-void add_gradient_in(Order order, const Plan<T>& plan, Rows<T> dst) {
-    order == Order::by_row ? add_gradient(plan, dst) : add_gradient_atomically(plan, dst);
+// dst += the gradient of the calls, after prepare(dst): nothing of it is written before all ids are known
+// good.
+template <class T, class Prepare>
+void add_calls(const Calls& calls, const IdRule& rule, bool atomic, Rows<T> dst, Prepare prepare) {
+    if (atomic) {
+        const Plan<T> plan = make_plan<T>(calls, rule);
+        const py::gil_scoped_release no_gil;
+        prepare(dst);
+        add_gradient_atomically(plan, dst);
+    } else {
+        const auto plan = make_sorted_plan<T>(calls, rule);
+        const py::gil_scoped_release no_gil;
+        prepare(dst);
+        add_gradient(*plan, dst);
+    }
 }
 
 // out (V, D) = the gradient, zeros elsewhere
 void to_dense(const Table& table, const Calls& calls, py::handle out, const std::string& method) {
-    const Order order = order_argument(method);
+    const bool atomic = is_atomic(method);
     std::visit(
         [&](auto rows) {
             using T = std::remove_pointer_t<decltype(rows.data)>;
             const auto output = output_rows<T>(out, "out", shape_of(table.array()));
+            refuse_overlap(output.array, "out", table.array(), "the table");
             for (const BackwardCall* call : calls) call->refuse_overlap_with(output.array, "out");
-            const auto plan = make_plan<T>(calls, table.rule(), order);
-            const py::gil_scoped_release no_gil;
-            fill_zeros(output.rows);
-            add_gradient_in(order, *plan, output.rows);
+            add_calls(calls, table.rule(), atomic, output.rows, [](Rows<T> dst) { fill_zeros(dst); });
         },
         table.rows());
 }
 
 void scatter_add(py::handle dst_object, py::handle ids, py::handle rows, const std::string& method) {
-    const Order order = order_argument(method);
+    const bool atomic = is_atomic(method);
     const Table dst(dst_object, "dst", "raise", std::nullopt, true);
     std::visit(
         [&](auto to) {
             using T = std::remove_pointer_t<decltype(to.data)>;
             const BackwardCall call(ids, rows, to.dim, dtype_name<T>(), py::none(), py::none(), std::nullopt,
-                                    false);
+                                    false, "rows");
             call.refuse_overlap_with(dst.array(), "dst");
-            const auto plan = make_plan<T>({&call}, dst.rule(), order);
-            const py::gil_scoped_release no_gil;
-            add_gradient_in(order, *plan, to);
+            add_calls({&call}, dst.rule(), atomic, to, [](Rows<T>) {});
         },
         dst.rows());
 }
@@ -255,22 +268,23 @@ void scatter_add(py::handle dst_object, py::handle ids, py::handle rows, const s
 void bind_gradient(py::module_& module) {
     py::class_<BackwardCall>(module, "BackwardCall")
         .def(py::init<py::handle, py::handle, i64, const std::string&, py::handle, py::handle,
-                      const std::optional<std::string>&, bool>(),
+                      const std::optional<std::string>&, bool, const std::string&>(),
              py::arg("ids"), py::arg("grad_output"), py::arg("dim"), py::arg("dtype"),
              py::arg("offsets") = py::none(), py::arg("per_sample_weights") = py::none(),
-             py::arg("mode") = py::none(), py::arg("include_last_offset") = false)
+             py::arg("mode") = py::none(), py::arg("include_last_offset") = false,
+             py::arg("gradient_name") = "grad_output")
         .def("scaled", &BackwardCall::scaled, py::arg("factor"));
 
     py::class_<SortedGradient>(module, "SortedGradient")
-        .def(py::init<const Table&, const Calls&>(), py::arg("table"), py::arg("calls"),
-             py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
+        .def(py::init<const Table&, const Calls&, bool>(), py::arg("table"), py::arg("calls"),
+             py::arg("for_step") = false, py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
         .def("coalesce", &SortedGradient::coalesce)
         .def("step_sgd", step_sgd, py::arg("learning_rate"), py::arg("decay"))
         .def("step_momentum", step_momentum, py::arg("state"), py::arg("learning_rate"), py::arg("decay"),
              py::arg("momentum"), py::arg("nesterov"))
         .def("step_adam", step_adam, py::arg("state"), py::arg("learning_rate"), py::arg("decay"),
              py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"), py::arg("corrections"),
-             py::arg("row_steps") = py::none());
+             py::arg("row_steps").noconvert() = py::none());
 
     module.def("expand", expand_calls, py::arg("table"), py::arg("calls"));
     module.def("to_dense", to_dense, py::arg("table"), py::arg("calls"), py::arg("out"), py::arg("method"));

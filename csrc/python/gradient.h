@@ -12,9 +12,11 @@ namespace pyembed {
 // One backward call: borrows the caller's arrays, does no arithmetic.
 class BackwardCall {
   public:
-    // Without a mode, a plain lookup: gradient has ids' shape and `dim`. With one, a bag's.
+    // Without a mode, a plain lookup: gradient has ids' shape and `dim`. With one, a bag's. Errors call the
+    // gradient by the name given.
     BackwardCall(py::handle ids, py::handle gradient, i64 dim, const std::string& dtype, py::handle offsets,
-                 py::handle weights, const std::optional<std::string>& mode, bool include_last_offset);
+                 py::handle weights, const std::optional<std::string>& mode, bool include_last_offset,
+                 const std::string& gradient_name = "grad_output");
 
     BackwardCall scaled(double factor) const;
 
@@ -26,15 +28,13 @@ class BackwardCall {
     void refuse_overlap_with(const py::array& written, const char* name) const;
 
   private:
-    template <class T>
-    void read(py::handle gradient, i64 dim, py::handle weights);
-
+    std::string gradient_name_;
     IdsArgument ids_;
     std::shared_ptr<const BagsArgument> bags_;
     Pooling pooling_ = Pooling::sum;
     py::array gradient_array_;
     std::variant<Rows<const float>, Rows<const double>> gradient_;
-    py::array weights_array_;
+    py::object weights_array_;  // or None
     const void* weights_ = nullptr;
     double scale_ = 1.0;
 };

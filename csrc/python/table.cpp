@@ -1,7 +1,6 @@
 #include "table.h"
 
 #include <memory>
-#include <mutex>
 
 #include "../operations.h"
 
@@ -39,7 +38,7 @@ py::array Table::gather(py::handle ids_object, py::handle out) const {
             std::optional<BadId> bad;
             {
                 const py::gil_scoped_release no_gil;
-                const std::shared_lock<std::shared_mutex> lock(mutex_);
+                const TableLock::Shared shared(lock_);
                 bad = pyembed::gather(read_only(rows), ids.ids, rule, output.rows);
             }
             if (bad) raise_bad_id(*bad, ids.shape(), rule.rows);
@@ -49,21 +48,23 @@ py::array Table::gather(py::handle ids_object, py::handle out) const {
 }
 
 py::array Table::gather_bag(py::handle ids_object, py::handle offsets, py::handle weights_object,
-                            const std::string& mode, bool include_last_offset, py::handle out) const {
+                            const std::string& mode, bool include_last_offset, py::handle out,
+                            const char* weights_name) const {
     const IdsArgument ids = ids_argument(ids_object);
     const BagsArgument bags = bags_argument(ids, offsets, include_last_offset);
     const Pooling pooling = pooling_argument(mode);
     return std::visit(
         [&](auto rows) -> py::array {
             using T = std::remove_pointer_t<decltype(rows.data)>;
-            const auto weights = weights_argument<T>(weights_object, ids);
+            const auto weights = weights_argument<T>(weights_object, weights_name, ids);
             const auto output = output_or_new<T>(out, {bags.bags.count, rows.dim}, array_, ids.array);
             if (weights.data != nullptr)
-                refuse_overlap(output.array, "out", weights.array, "per_sample_weights");
+                refuse_overlap(output.array, "out", py::reinterpret_borrow<py::array>(weights.array),
+                               weights_name);
             std::optional<BadId> bad;
             {
                 const py::gil_scoped_release no_gil;
-                const std::shared_lock<std::shared_mutex> lock(mutex_);
+                const TableLock::Shared shared(lock_);
                 bad = pyembed::gather_bag(read_only(rows), ids.ids, rule_, bags.bags, pooling, weights.data,
                                           output.rows);
             }
@@ -91,9 +92,15 @@ void bind_table(py::module_& module) {
              py::arg("padding_idx") = py::none(), py::arg("writeable") = true)
         .def_property_readonly("array", &Table::array)
         .def("gather", &Table::gather, py::arg("ids"), py::arg("out") = py::none())
-        .def("gather_bag", &Table::gather_bag, py::arg("ids"), py::arg("offsets"),
-             py::arg("per_sample_weights"), py::arg("mode"), py::arg("include_last_offset") = false,
-             py::arg("out") = py::none());
+        .def(
+            "gather_bag",
+            [](const Table& table, py::handle ids, py::handle offsets, py::handle weights,
+               const std::string& mode, bool include_last_offset, py::handle out) {
+                return table.gather_bag(ids, offsets, weights, mode, include_last_offset, out,
+                                        "per_sample_weights");
+            },
+            py::arg("ids"), py::arg("offsets"), py::arg("per_sample_weights"), py::arg("mode"),
+            py::arg("include_last_offset") = false, py::arg("out") = py::none());
 
     module.def(
         "gather",
@@ -102,7 +109,9 @@ void bind_table(py::module_& module) {
     module.def(
         "gather_bag",
         [](py::handle table, py::handle ids, py::handle offsets, py::handle weights, const std::string& mode,
-           py::handle out) { return stateless(table).gather_bag(ids, offsets, weights, mode, false, out); },
+           py::handle out) {
+            return stateless(table).gather_bag(ids, offsets, weights, mode, false, out, "weights");
+        },
         py::arg("table"), py::arg("ids"), py::arg("offsets"), py::arg("per_sample_weights"), py::arg("mode"),
         py::arg("out") = py::none());
 }

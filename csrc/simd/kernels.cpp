@@ -9,6 +9,10 @@
 #include "step_segments.h"
 #include "store_segments.h"
 
+#if defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+
 #define PYEMBED_STRING_OF(x) #x
 #define PYEMBED_STRING(x) PYEMBED_STRING_OF(x)
 

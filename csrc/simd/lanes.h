@@ -1,5 +1,5 @@
-// Registers' worth of numbers, where the compiler has a type for them; it turns arrays into scalars too
-// often.
+// Registers' worth of numbers. GCC vectorises loops over plain arrays well, but not sums kept in an array
+// across a loop: those it takes apart into scalars.
 #pragma once
 
 #include "../views.h"

@@ -35,7 +35,8 @@ class SparseAdam(SparseOptimizer):
     beta_1, beta_2 : float
         In [0, 1).
     epsilon : float
-        Added to the root before the bias correction.
+        Added to the root before the bias correction. With 0, an element whose gradients were all 0
+        becomes nan, as 0 / 0 is.
     weight_decay : float
         Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
     update : {'lazy'}
@@ -51,6 +52,7 @@ class SparseAdam(SparseOptimizer):
     """
 
     _state_rows = 2  # m and v
+    _fixed = SparseOptimizer._fixed | {"beta_1", "beta_2", "epsilon", "update", "step_bias"}
 
     def __init__(
         self,
@@ -105,10 +107,9 @@ class SparseAdam(SparseOptimizer):
 
     def _corrections(self, t: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the bias correction at each step count t, in double."""
-        with np.errstate(under="ignore"):
-            corrections: NDArray[np.float64] = np.sqrt(1.0 - np.power(self.beta_2, t)) / (
-                1.0 - np.power(self.beta_1, t)
-            )
+        corrections: NDArray[np.float64] = np.sqrt(1.0 - _power(self.beta_2, t)) / (
+            1.0 - _power(self.beta_1, t)
+        )
         return corrections
 
     def _corrections_up_to(self, t: int) -> NDArray[np.float64]:
@@ -120,3 +121,15 @@ class SparseAdam(SparseOptimizer):
             enough = min(horizon, max(t, 2 * have))
             self._row_corrections = self._corrections(np.arange(1, enough + 1))
         return self._row_corrections
+
+
+def _power(base: float, exponents: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return ``base ** exponents`` by squaring and multiplying.
+
+    Unlike `numpy.power`, whose last bits depend on the processor, this is the same everywhere.
+    """
+    power = np.ones(exponents.shape)
+    for bit in range(int(exponents.max(initial=0)).bit_length()):
+        power[exponents >> bit & 1 == 1] *= base
+        base *= base
+    return power

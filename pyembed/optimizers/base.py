@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyembed import _checks, _core
 from pyembed._core import BackwardCall, SortedGradient, Table
+from pyembed._fixed import Fixed
 from pyembed.layer import TableLayer
 from pyembed.sparse_grad import SparseGrad
 
@@ -21,6 +23,20 @@ _owners: weakref.WeakKeyDictionary[Table, weakref.ref[SparseOptimizer]] = (
     weakref.WeakKeyDictionary()
 )
 _owners_lock = threading.Lock()
+
+_living: weakref.WeakSet[SparseOptimizer] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """Forget who held a lock in the parent of a forked child: that thread does not exist here."""
+    global _owners_lock
+    _owners_lock = threading.Lock()
+    for optimizer in list(_living):
+        optimizer._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 class TableState:
@@ -35,7 +51,7 @@ class TableState:
         self.array: NDArray[Any] = _core.zeros(shape, layer.dtype)
 
 
-class SparseOptimizer:
+class SparseOptimizer(Fixed):
     """Base of the optimizers. A subclass has `_state_rows` and `_apply`.
 
     Parameters
@@ -47,7 +63,8 @@ class SparseOptimizer:
         Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
     """
 
-    _state_rows: ClassVar[int]
+    _state_rows: int
+    _fixed: ClassVar[frozenset[str]] = frozenset({"weight_decay"})
 
     def __init__(
         self,
@@ -57,7 +74,9 @@ class SparseOptimizer:
     ) -> None:
         self.weight_decay = _checks.real(weight_decay, "weight_decay", 0.0)
         self.learning_rate = learning_rate
-        self._lock = threading.Lock()
+        # Reentrant: a callable learning rate may call release().
+        self._lock = threading.RLock()
+        _living.add(self)
         layers = _layers(tables)
         self._claim(layers)
         try:
@@ -105,7 +124,9 @@ class SparseOptimizer:
             for state, calls in self._by_table(grads):
                 rate = self._learning_rate
                 rate = self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
-                updates.append((state, SortedGradient(state.table, calls), rate))
+                gradient = SortedGradient(state.table, tuple(calls), for_step=True)
+                updates.append((state, gradient, rate))
+            # From here on nothing can be refused.
             for state, gradient, rate in updates:
                 state.t += 1
                 self._apply(state, gradient, rate, 1.0 - rate * self.weight_decay)

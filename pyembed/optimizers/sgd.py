@@ -35,6 +35,8 @@ class SparseSGD(SparseOptimizer):
         If an argument's value is not allowed, or a layer is not trainable or in another optimizer.
     """
 
+    _fixed = SparseOptimizer._fixed | {"momentum", "nesterov"}
+
     def __init__(
         self,
         tables: TableLayer | Sequence[TableLayer],
@@ -48,7 +50,7 @@ class SparseSGD(SparseOptimizer):
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov=True needs a momentum above 0")
-        self._state_rows = 1 if self.momentum > 0.0 else 0  # type: ignore[misc]
+        self._state_rows = 1 if self.momentum > 0.0 else 0
         super().__init__(tables, learning_rate, weight_decay)
 
     def _apply(

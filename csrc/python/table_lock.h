@@ -1,0 +1,79 @@
+// Lookups share a table, a step has it alone.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
+#include "../threads.h"
+
+namespace pyembed {
+
+// A lock for many readers or one writer. A writer that waits keeps new readers out, so that lookups in a loop
+// cannot starve a step. In a forked child the lock starts afresh: who held it in the parent does not exist
+// there. std::shared_mutex promises neither.
+class TableLock {
+    struct State {
+        std::mutex mutex;
+        std::condition_variable changed;
+        int readers = 0;
+        int waiting_writers = 0;
+        bool written = false;
+    };
+
+  public:
+    class Shared {
+      public:
+        explicit Shared(TableLock& lock) : state_(lock.state()) {
+            std::unique_lock<std::mutex> guard(state_.mutex);
+            state_.changed.wait(guard, [&] { return !state_.written && state_.waiting_writers == 0; });
+            ++state_.readers;
+        }
+        ~Shared() {
+            const std::lock_guard<std::mutex> guard(state_.mutex);
+            if (--state_.readers == 0 && state_.waiting_writers > 0) state_.changed.notify_all();
+        }
+        Shared(const Shared&) = delete;
+        Shared& operator=(const Shared&) = delete;
+
+      private:
+        State& state_;
+    };
+
+    class Alone {
+      public:
+        explicit Alone(TableLock& lock) : state_(lock.state()) {
+            std::unique_lock<std::mutex> guard(state_.mutex);
+            ++state_.waiting_writers;
+            state_.changed.wait(guard, [&] { return !state_.written && state_.readers == 0; });
+            --state_.waiting_writers;
+            state_.written = true;
+        }
+        ~Alone() {
+            const std::lock_guard<std::mutex> guard(state_.mutex);
+            state_.written = false;
+            state_.changed.notify_all();
+        }
+        Alone(const Alone&) = delete;
+        Alone& operator=(const Alone&) = delete;
+
+      private:
+        State& state_;
+    };
+
+  private:
+    State& state() {
+        // Right after a fork there is one thread, which finds the generation changed before it makes others.
+        if (generation_ != fork_generation()) {
+            (void)state_.release();  // its mutex may be locked for ever
+            state_ = std::make_unique<State>();
+            generation_ = fork_generation();
+        }
+        return *state_;
+    }
+
+    std::unique_ptr<State> state_ = std::make_unique<State>();
+    int generation_ = fork_generation();
+};
+
+}  // namespace pyembed
