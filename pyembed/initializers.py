@@ -66,8 +66,8 @@ class Initializer:
 class Zeros(Initializer):
     """All zeros; memory is taken only where rows are written later.
 
-    On Linux that is by huge pages (2 MiB) where the system grants them: they make lookups in a large
-    table faster.
+    On Linux that is by huge pages (2 MiB) where the system grants them: they make lookups in a
+    large table faster.
     """
 
     def _fill(self, rows: NDArray[Any], first_row: int) -> None:
