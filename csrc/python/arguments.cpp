@@ -92,8 +92,8 @@ void check_shape(const py::array& array, const char* name, const Shape& shape) {
 template <class T>
 void check_dtype(const py::array& array, const char* name) {
     if (!has_dtype<T>(array))
-        throw py::type_error(std::string(name) + " must have dtype " + dtype_name<T>() +
-                             ", not " + text(array.dtype()));
+        throw py::type_error(std::string(name) + " must have dtype " + dtype_name<T>() + ", not " +
+                             text(array.dtype()));
 }
 
 // A copy in C order, aligned: numpy.ascontiguousarray would return an array that only is in order.
