@@ -121,13 +121,13 @@ void free_zeroed(void* data, std::size_t bytes) noexcept {
     release(data);
 }
 
+bool Buffer::is_kept(std::size_t bytes) {
+    return bytes >= smallest_kept && bytes <= most_kept;
+}
+
 Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
-    if (bytes < smallest_kept) {
-        data_ = allocate(bytes > 0 ? bytes : 1, line);
-        return;
-    }
-    bytes_ = size_class(bytes);
-    {
+    if (is_kept(bytes)) {
+        bytes_ = size_class(bytes);
         Kept& pool = kept();
         const std::lock_guard<std::mutex> lock(pool.mutex);
         const auto found = std::find_if(pool.blocks.begin(), pool.blocks.end(),
@@ -139,13 +139,14 @@ Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
             return;
         }
     }
-    data_ = allocate(bytes_, bytes_ >= huge_page ? huge_page : line);
-    if (bytes_ >= huge_page) advise_huge_pages(data_, bytes_);
+    const bool huge = bytes_ >= huge_page;
+    data_ = allocate(bytes_ > 0 ? bytes_ : 1, huge ? huge_page : line);
+    if (huge) advise_huge_pages(data_, bytes_);
 }
 
 Buffer::~Buffer() {
     if (data_ == nullptr) return;
-    if (bytes_ < smallest_kept || bytes_ > most_kept) {
+    if (!is_kept(bytes_)) {
         release(data_);
         return;
     }

@@ -25,6 +25,9 @@ class Buffer {
         return *this;
     }
 
+    // Whether a block of this size is kept when it dies.
+    static bool is_kept(std::size_t bytes);
+
     template <class T>
     static Buffer of(i64 count) {
         return Buffer(static_cast<std::size_t>(count) * sizeof(T));

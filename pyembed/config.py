@@ -30,9 +30,10 @@ def get_num_threads() -> int:
 
 
 def release_memory() -> None:
-    """Give working memory that is kept for the next call back to the system.
+    """Give memory that is kept for the next call back to the system.
 
-    Calls keep at most 256 MiB of it between them.
+    Working memory, and that of large results which are no longer in use, is kept for the calls to
+    come: at most 256 MiB in all, since fresh pages cost more than a lookup itself.
     """
     _core.release_memory()
 

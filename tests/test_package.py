@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pyembed as pe
@@ -69,3 +70,19 @@ def test_a_bare_checkout_says_what_to_do(tmp_path):
     assert done.returncode != 0
     assert "ImportError: this pyembed is a source folder without its compiled core" in done.stderr
     assert "pip install ." in done.stderr
+
+
+def test_the_memory_of_a_dead_result_is_used_again_and_that_of_a_live_one_is_not():
+    emb = pe.Embedding(1000, 64, seed=0)
+    ids = list(range(1000))
+    first = emb(ids)
+    address = first.ctypes.data
+    second = emb(ids)
+    assert second.ctypes.data != address
+    np.testing.assert_array_equal(first, second)
+    view = first[3:4]
+    del first
+    assert emb(ids).ctypes.data != address  # a view keeps it
+    del view
+    assert emb(ids).ctypes.data == address
+    pe.release_memory()

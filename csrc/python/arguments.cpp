@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
+
+#include "../buffer.h"
 
 namespace pyembed {
 namespace {
@@ -188,7 +191,18 @@ RowsArgument<T> output_rows(py::handle object, const char* name, const Shape& sh
 
 template <class T>
 RowsArgument<T> new_rows(const Shape& shape) {
-    py::array array = py::array_t<T>(shape);
+    std::size_t bytes = sizeof(T);
+    for (const py::ssize_t axis : shape) bytes *= static_cast<std::size_t>(axis);
+    py::array array;
+    if (Buffer::is_kept(bytes)) {
+        auto memory = std::make_unique<Buffer>(bytes);
+        T* const data = memory->template as<T>();
+        const py::capsule owner(memory.get(), [](void* buffer) { delete static_cast<Buffer*>(buffer); });
+        (void)memory.release();
+        array = py::array_t<T>(shape, data, owner);
+    } else {
+        array = py::array_t<T>(shape);
+    }
     return {array, *rows_of<T>(array)};
 }
 

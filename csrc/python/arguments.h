@@ -47,7 +47,8 @@ RowsArgument<const T> input_rows(py::handle object, const char* name, const Shap
 template <class T>
 RowsArgument<T> output_rows(py::handle object, const char* name, const Shape& shape);
 
-// A new C-ordered array.
+// A new C-ordered array. The memory of a large one goes back to the pool of buffers when the array dies, so
+// that a loop that makes one result after the other does not pay for fresh pages each time.
 template <class T>
 RowsArgument<T> new_rows(const Shape& shape);
 
