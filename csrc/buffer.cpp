@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <new>
 
@@ -130,12 +131,13 @@ Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
         bytes_ = size_class(bytes);
         Kept& pool = kept();
         const std::lock_guard<std::mutex> lock(pool.mutex);
-        const auto found = std::find_if(pool.blocks.begin(), pool.blocks.end(),
+        // The one that died last: some of it may still be in the cache.
+        const auto found = std::find_if(pool.blocks.rbegin(), pool.blocks.rend(),
                                         [&](const Block& block) { return block.bytes == bytes_; });
-        if (found != pool.blocks.end()) {
+        if (found != pool.blocks.rend()) {
             data_ = found->data;
             pool.bytes -= bytes_;
-            pool.blocks.erase(found);
+            pool.blocks.erase(std::next(found).base());
             return;
         }
     }

@@ -75,6 +75,7 @@ def test_a_bare_checkout_says_what_to_do(tmp_path):
 def test_the_memory_of_a_dead_result_is_used_again_and_that_of_a_live_one_is_not():
     emb = pe.Embedding(1000, 64, seed=0)
     ids = list(range(1000))
+    pe.release_memory()
     first = emb(ids)
     address = first.ctypes.data
     second = emb(ids)
