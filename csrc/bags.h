@@ -17,7 +17,7 @@ struct Bags {
     i64 end(i64 bag) const { return begin(bag + 1); }
     i64 ids() const { return begin(count); }
 
-    // About how many bags hold that many ids: at least one, and not more than there are ids to hold.
+    // About how many bags hold that many ids, at least one.
     i64 bags_per_block(i64 ids_per_block) const {
         const i64 mean_length = ids() / (count > 0 ? count : 1);
         return ids_per_block / (mean_length + 1) + 1;

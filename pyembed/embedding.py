@@ -118,8 +118,6 @@ class Embedding(TableLayer):
         ValueError
             If `grad_output` has another shape.
         """
-        if self.input_length is not None:
-            self._check_length(ids)
         return self._gradient(ids, grad_output)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:

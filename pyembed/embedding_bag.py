@@ -129,8 +129,6 @@ out_of_range, dtype, seed, name
         TypeError, ValueError
             As the lookup; also if `grad_output` has another dtype or shape.
         """
-        if self.input_length is not None:
-            self._check_length(ids)
         return self._gradient(
             ids, grad_output, offsets, per_sample_weights, self.mode, self.include_last_offset
         )

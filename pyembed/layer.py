@@ -225,6 +225,8 @@ class TableLayer(Fixed):
             raise RuntimeError(
                 f"{self.name} is not trainable (trainable=False): it has no gradient"
             )
+        if self.input_length is not None:
+            self._check_length(ids)
         call = BackwardCall(ids, grad_output, self.output_dim, self.dtype, *bag)
         return SparseGrad(self._table, (call,))
 

@@ -307,9 +307,10 @@ void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows) {
                           " rows (valid: 0 to " + std::to_string(rows - 1) + ")");
 }
 
-void refuse_overlap(const py::array& written, const char* written_name, const py::array& read,
+void refuse_overlap(const py::array& written, const char* written_name, py::handle read,
                     const char* read_name) {
-    if (overlap(range_of(written), range_of(read)))
+    if (read.is_none()) return;
+    if (overlap(range_of(written), range_of(py::reinterpret_borrow<py::array>(read))))
         throw py::value_error(std::string(written_name) + " overlaps " + read_name + " in memory");
 }
 

@@ -84,8 +84,8 @@ Pooling pooling_argument(const std::string& mode);
 // Raises IndexError: "id 7 at position (0, 3) is outside a table of 5 rows (valid: 0 to 4)".
 [[noreturn]] void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows);
 
-// Raises ValueError where the ranges of addresses of two arrays overlap.
-void refuse_overlap(const py::array& written, const char* written_name, const py::array& read,
+// Raises ValueError where the ranges of addresses of two arrays overlap. `read` may be None.
+void refuse_overlap(const py::array& written, const char* written_name, py::handle read,
                     const char* read_name);
 
 }  // namespace pyembed

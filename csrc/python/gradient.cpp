@@ -49,9 +49,7 @@ Contribution<T> BackwardCall::contribution() const {
 void BackwardCall::refuse_overlap_with(const py::array& written, const char* name) const {
     refuse_overlap(written, name, gradient_array_, gradient_name_.c_str());
     refuse_overlap(written, name, ids_.array, "ids");
-    if (weights_ != nullptr)
-        refuse_overlap(written, name, py::reinterpret_borrow<py::array>(weights_array_),
-                       "per_sample_weights");
+    refuse_overlap(written, name, weights_array_, "per_sample_weights");
 }
 
 namespace {

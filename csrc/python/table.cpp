@@ -58,9 +58,7 @@ py::array Table::gather_bag(py::handle ids_object, py::handle offsets, py::handl
             using T = std::remove_pointer_t<decltype(rows.data)>;
             const auto weights = weights_argument<T>(weights_object, weights_name, ids);
             const auto output = output_or_new<T>(out, {bags.bags.count, rows.dim}, array_, ids.array);
-            if (weights.data != nullptr)
-                refuse_overlap(output.array, "out", py::reinterpret_borrow<py::array>(weights.array),
-                               weights_name);
+            refuse_overlap(output.array, "out", weights.array, weights_name);
             std::optional<BadId> bad;
             {
                 const py::gil_scoped_release no_gil;
