@@ -110,6 +110,12 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
             fill(array, [=](auto rows) { fill_normal(rows, seed, first_row, mean, stddev); });
         },
         py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("mean"), py::arg("stddev"));
+    module.def(
+        "fill_truncated_normal",
+        [](py::handle array, u64 seed, i64 first_row, double mean, double stddev) {
+            fill(array, [=](auto rows) { fill_truncated_normal(rows, seed, first_row, mean, stddev); });
+        },
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("mean"), py::arg("stddev"));
 
     module.def("set_num_threads", set_max_threads, py::arg("n"));
     module.def("get_num_threads", max_threads);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "normal_quantile.h"
 #include "operations.h"
 #include "philox.h"
 #include "threads.h"
@@ -72,11 +73,25 @@ void fill_normal(Rows<T> out, u64 seed, i64 first_row, double mean, double stdde
     });
 }
 
+// By inversion, one uniform an element: rejecting what lies outside would draw again, an unknown number of
+// times.
+template <class T>
+void fill_truncated_normal(Rows<T> out, u64 seed, i64 first_row, double mean, double stddev) {
+    const auto draw = [=](double u) {
+        constexpr double mass = 0.95449973610364158560;  // of a normal number between -2 and 2
+        const double x = normal_quantile(mass * (u - 0.5));
+        return mean + stddev * std::clamp(x, -2.0, 2.0);
+    };
+    fill(out, seed, first_row, [=](Uniforms u) -> Uniforms { return {draw(u.first), draw(u.second)}; });
+}
+
 template void fill_zeros(Rows<float>);
 template void fill_zeros(Rows<double>);
 template void fill_uniform(Rows<float>, u64, i64, double, double);
 template void fill_uniform(Rows<double>, u64, i64, double, double);
 template void fill_normal(Rows<float>, u64, i64, double, double);
 template void fill_normal(Rows<double>, u64, i64, double, double);
+template void fill_truncated_normal(Rows<float>, u64, i64, double, double);
+template void fill_truncated_normal(Rows<double>, u64, i64, double, double);
 
 }  // namespace pyembed

@@ -57,6 +57,9 @@ template <class T>
 void fill_uniform(Rows<T> out, u64 seed, i64 first_row, double low, double high);
 template <class T>
 void fill_normal(Rows<T> out, u64 seed, i64 first_row, double mean, double stddev);
+// The normal distribution between mean - 2 stddev and mean + 2 stddev alone
+template <class T>
+void fill_truncated_normal(Rows<T> out, u64 seed, i64 first_row, double mean, double stddev);
 
 // One optimizer step: the plan's gradient updates table (V, D) and state (V, …) in place.
 template <class T, class Rule>
