@@ -5,6 +5,7 @@ table's dtype but for divisors and coefficients, which are double until their la
 """
 
 import math
+import statistics
 
 import numpy as np
 
@@ -168,3 +169,16 @@ def uniforms(seed, row, pair):
     key = [seed & 0xFFFFFFFF, seed >> 32]
     words = philox([pair, 0, row & 0xFFFFFFFF, row >> 32], key)
     return [((words[i] << 32 | words[i + 1]) >> 11) * 2.0**-53 + 2.0**-54 for i in (0, 2)]
+
+
+def truncated_normal(u):
+    """Return the x that a normal number between -2 and 2 is below with probability u."""
+    normal = statistics.NormalDist()
+    distance = (1.0 - 2.0 * normal.cdf(-2.0)) * (u - 0.5)
+    return math.copysign(normal.inv_cdf(0.5 - abs(distance)), distance)
+
+
+def variance_scaling_uniform(u, scale, fan):
+    """Return the number in (-limit, limit), of variance scale / fan, behind u."""
+    limit = math.sqrt(3.0 * (scale / max(1.0, fan)))
+    return -limit + (limit + limit) * u

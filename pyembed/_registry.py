@@ -1,0 +1,97 @@
+"""Names of initializers, regularizers and constraints: what their `get` and `serialize` share."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, Protocol, TypeGuard, TypeVar
+
+
+class _Configured(Protocol):
+    def get_config(self) -> dict[str, Any]: ...
+
+
+_Base = TypeVar("_Base", bound=_Configured)
+
+
+def _make(cls: Callable[..., Any], config: Mapping[str, Any]) -> Callable[..., Any]:
+    made: Callable[..., Any] = cls(**config)
+    return made
+
+
+class Registry(Generic[_Base]):
+    """The classes of one kind, by name.
+
+    Parameters
+    ----------
+    classes : iterable of type
+        Known by their names and by these in snake case, as in Keras: ``"MaxNorm"``, ``"max_norm"``.
+    aliases : mapping of str to type, optional
+        Further names.
+    """
+
+    def __init__(
+        self, classes: Iterable[type[_Base]], aliases: Mapping[str, type[_Base]] | None = None
+    ) -> None:
+        self._classes = frozenset(classes)
+        self._named: dict[str, type[_Base]] = dict(aliases or {})
+        for cls in self._classes:
+            self._named[cls.__name__] = self._named[_snake_case(cls.__name__)] = cls
+
+    def get(
+        self,
+        identifier: Any,
+        name: str,
+        make: Callable[[Callable[..., Any], Mapping[str, Any]], Callable[..., Any]] = _make,
+    ) -> Callable[..., Any]:
+        """Return what `identifier` stands for.
+
+        Parameters
+        ----------
+        identifier : str, dict, type or callable
+            A name, what `serialize` or Keras's returned, a class, or an object, which is returned
+            as it is.
+        name : str
+            The argument that errors name.
+        make : callable
+            Makes an object from a class and its arguments.
+
+        Raises
+        ------
+        ValueError
+            If it is none of these.
+        """
+        if isinstance(identifier, str):
+            if identifier not in self._named:
+                names = ", ".join(sorted(self._named))
+                raise ValueError(f"{name}={identifier!r} is none of {names}")
+            return make(self._named[identifier], {})
+        if isinstance(identifier, dict):
+            return make(*self._parsed(identifier, name))
+        found: Callable[..., Any] = identifier
+        if isinstance(identifier, type):
+            found = make(identifier, {})
+        if not callable(found):
+            raise ValueError(f"{name}={identifier!r} must be a name, a configuration or a callable")
+        return found
+
+    def _parsed(self, config: dict[str, Any], name: str) -> tuple[type[_Base], dict[str, Any]]:
+        cls = self._named.get(str(config.get("class_name")))
+        if cls is None:
+            raise ValueError(f"{name}={config!r} has no known 'class_name'")
+        arguments = config.get("config", {})
+        if not isinstance(arguments, dict):
+            raise ValueError(f"{name}={config!r} has a 'config' that is no dict")
+        return cls, arguments
+
+    def is_builtin(self, found: object) -> TypeGuard[_Base]:
+        """Return whether this is of one of the classes here, and not of one made from them."""
+        return type(found) in self._classes
+
+    def serialize(self, found: Any) -> Any:
+        """Return what `get` makes the same from: a dict, or what is not known here itself."""
+        if self.is_builtin(found):
+            return {"class_name": type(found).__name__, "config": found.get_config()}
+        return found
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,138 @@
+"""What a new table starts from, under Keras's names.
+
+An initializer is called with a shape and a dtype and returns an array. The random ones draw every
+element from a counter-based generator (Philox4x32-10) keyed by (seed, row, column): the same table
+at any number of threads, and any range of its rows can be made alone. (`Orthogonal` cannot: there
+every row depends on all others.)
+
+These are Keras 3's initializers but for STFT, which makes kernels of convolutions.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeGuard
+
+from pyembed._registry import Registry
+from pyembed.initializers.base import Initializer
+from pyembed.initializers.constants import Constant, Identity, Ones, Zeros
+from pyembed.initializers.qr import Orthogonal
+from pyembed.initializers.random import Random, RandomNormal, RandomUniform, TruncatedNormal
+from pyembed.initializers.scaling import (
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    LecunNormal,
+    LecunUniform,
+    VarianceScaling,
+)
+
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "get",
+    "serialize",
+]
+
+_REGISTRY: Registry[Initializer] = Registry(
+    [
+        Constant,
+        GlorotNormal,
+        GlorotUniform,
+        HeNormal,
+        HeUniform,
+        Identity,
+        LecunNormal,
+        LecunUniform,
+        Ones,
+        Orthogonal,
+        RandomNormal,
+        RandomUniform,
+        TruncatedNormal,
+        VarianceScaling,
+        Zeros,
+    ],
+    {
+        "IdentityInitializer": Identity,
+        "OrthogonalInitializer": Orthogonal,
+        "normal": RandomNormal,
+        "one": Ones,
+        "uniform": RandomUniform,
+        "zero": Zeros,
+    },
+)
+
+# Keras's second names.
+constant = Constant
+glorot_normal = GlorotNormal
+glorot_uniform = GlorotUniform
+he_normal = HeNormal
+he_uniform = HeUniform
+identity = IdentityInitializer = Identity
+lecun_normal = LecunNormal
+lecun_uniform = LecunUniform
+ones = Ones
+orthogonal = OrthogonalInitializer = Orthogonal
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+variance_scaling = VarianceScaling
+zeros = Zeros
+
+InitializerLike: TypeAlias = (
+    str | dict[str, Any] | type[Initializer] | Initializer | Callable[..., Any]
+)
+
+
+def get(
+    identifier: InitializerLike, seed: int | None = None, name: str = "embeddings_initializer"
+) -> Callable[..., Any]:
+    """Return the initializer that `identifier` stands for.
+
+    Parameters
+    ----------
+    identifier : str, dict, Initializer, type or callable
+        A name (``"uniform"``, ``"RandomUniform"`` …), what `serialize` or Keras's returned, a
+        class, or an object, which is returned as it is.
+    seed : int, optional
+        For a random initializer made here without a seed of its own.
+    name : str
+        The argument that errors name.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+
+    def seeded(cls: Callable[..., Any], config: Mapping[str, Any]) -> Callable[..., Any]:
+        is_random = isinstance(cls, type) and issubclass(cls, Random)
+        if is_random and config.get("seed") is None:
+            config = {**config, "seed": seed}
+        made: Callable[..., Any] = cls(**config)
+        return made
+
+    return _REGISTRY.get(identifier, name, seeded)
+
+
+def is_builtin(initializer: object) -> TypeGuard[Initializer]:
+    """Return whether this is of one of the classes here, and not of one made from them."""
+    return _REGISTRY.is_builtin(initializer)
+
+
+def serialize(initializer: Callable[..., Any]) -> Any:
+    """Return what `get` makes the same initializer from: a dict, or the callable itself."""
+    return _REGISTRY.serialize(initializer)
