@@ -2,14 +2,22 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, Protocol, TypeGuard, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 
 
-class _Configured(Protocol):
-    def get_config(self) -> dict[str, Any]: ...
+class Configured:
+    """Base of what is made from arguments that it can tell."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this object again."""
+        return {}
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
 
 
-_Base = TypeVar("_Base", bound=_Configured)
+_Base = TypeVar("_Base", bound=Configured)
 
 
 def _make(cls: Callable[..., Any], config: Mapping[str, Any]) -> Callable[..., Any]:

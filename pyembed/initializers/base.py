@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from numpy.typing import DTypeLike, NDArray
 
 from pyembed import _checks, _core
+from pyembed._registry import Configured
 
 
-class Initializer:
+class Initializer(Configured):
     """Base of all: a subclass fills rows in place.
 
     Attributes
@@ -69,11 +70,3 @@ class Initializer:
 
     def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
         raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {}
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"

@@ -1,0 +1,252 @@
+"""Penalties on a table's values, under Keras's names.
+
+A regularizer is called with an array and returns the penalty, a float; its `gradient` returns the
+penalty's derivative by each element.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias, TypeGuard
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pyembed import _arrays, _checks
+from pyembed._registry import Configured, Registry
+
+__all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get", "serialize"]
+
+
+class Regularizer(Configured):
+    """Base of all: a subclass has `__call__`, `gradient` and, for `serialize`, `get_config`."""
+
+    def __call__(self, w: ArrayLike) -> float:
+        """Return the penalty of `w`, summed in float64.
+
+        Parameters
+        ----------
+        w : array_like of float, any shape
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError
+            If `w` is not of real numbers.
+        """
+        raise NotImplementedError
+
+    def gradient(self, w: ArrayLike) -> NDArray[Any]:
+        """Return the derivative of the penalty by each element of `w`.
+
+        Parameters
+        ----------
+        w : array_like of float, any shape
+
+        Returns
+        -------
+        ndarray
+            A new one, of the shape and dtype of `w`.
+
+        Raises
+        ------
+        TypeError
+            If `w` is not of real numbers.
+        """
+        raise NotImplementedError
+
+
+class _Elementwise(Regularizer):
+    """``l1 * sum(|w|) + l2 * sum(w**2)``; the derivative of ``|w|`` at 0 is 0."""
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __call__(self, w: ArrayLike) -> float:
+        w = _arrays.real_array(w, "w")
+        penalty = 0.0
+        if self.l1:
+            penalty += self.l1 * _arrays.sum_of(np.abs, w)
+        if self.l2:
+            penalty += self.l2 * _arrays.sum_of(np.square, w)
+        return penalty
+
+    def gradient(self, w: ArrayLike) -> NDArray[Any]:
+        w = _arrays.real_array(w, "w")
+        gradient = np.zeros(w.shape, w.dtype)
+        if self.l1:
+            gradient += w.dtype.type(self.l1) * np.sign(w)
+        if self.l2:
+            gradient += w.dtype.type(2.0 * self.l2) * w
+        return gradient
+
+
+class L1(_Elementwise):
+    """``l1 * sum(|w|)``.
+
+    Parameters
+    ----------
+    l1 : float
+        At least 0.
+    """
+
+    def __init__(self, l1: float = 0.01) -> None:
+        self.l1 = _checks.real(l1, "l1", 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this regularizer again."""
+        return {"l1": self.l1}
+
+
+class L2(_Elementwise):
+    """``l2 * sum(w**2)``, without a half.
+
+    Parameters
+    ----------
+    l2 : float
+        At least 0.
+    """
+
+    def __init__(self, l2: float = 0.01) -> None:
+        self.l2 = _checks.real(l2, "l2", 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this regularizer again."""
+        return {"l2": self.l2}
+
+
+class L1L2(_Elementwise):
+    """``l1 * sum(|w|) + l2 * sum(w**2)``.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        At least 0.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        self.l1 = _checks.real(l1, "l1", 0.0)
+        self.l2 = _checks.real(l2, "l2", 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this regularizer again."""
+        return {"l1": self.l1, "l2": self.l2}
+
+
+class OrthogonalRegularizer(Regularizer):
+    """`factor` times half the mean ``|cos|`` of the angles between all pairs of rows.
+
+    That is ``factor * 0.5 * sum(|u_i . u_j|, i != j) / (V * (V - 1) / 2)``, u_i being row i divided
+    by its norm; a row of zeros stays one, and has no gradient. Every row is multiplied by every
+    other: the work grows with the square of their number. The memory is some float64 tables and
+    some rows of the matrix of products.
+
+    Parameters
+    ----------
+    factor : float
+        At least 0.
+    mode : {'rows', 'columns'}
+        Whether rows or columns are to be orthogonal.
+    """
+
+    _block: ClassVar[int] = 1 << 20  # elements of the matrix of products made at a time
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor = _checks.real(factor, "factor", 0.0)
+        self.mode = _checks.one_of(mode, "mode", ("rows", "columns"))
+
+    def __call__(self, w: ArrayLike) -> float:
+        """Return the penalty of `w`, of two axes; 0 where there are no two rows."""
+        units, _ = self._units(w)
+        total = sum(float(np.sum(np.abs(products))) for _, products in self._products(units))
+        return 0.5 * self._scale(len(units)) * total
+
+    def gradient(self, w: ArrayLike) -> NDArray[Any]:
+        """Return the derivative of the penalty by each element of `w`, of two axes."""
+        w = _arrays.real_array(w, "w")
+        units, lengths = self._units(w)
+        gradient = np.zeros(units.shape)
+        for rows, products in self._products(units):
+            # Each pair stands twice in the sum: the half is gone.
+            by_unit = self._scale(len(units)) * (np.sign(products) @ units)
+            along = np.sum(by_unit * units[rows], axis=1, keepdims=True)
+            np.divide(
+                by_unit - along * units[rows],
+                lengths[rows],
+                out=gradient[rows],
+                where=lengths[rows] > 0.0,
+            )
+        return np.ascontiguousarray(self._turned(gradient), w.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this regularizer again."""
+        return {"factor": self.factor, "mode": self.mode}
+
+    def _turned(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        return matrix if self.mode == "rows" else matrix.T
+
+    def _units(self, w: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the rows (or columns) with norm 1, and their norms (V, 1)."""
+        w = _arrays.real_array(w, "w")
+        if w.ndim != 2:
+            raise ValueError(f"w has shape {w.shape}, but must have two axes for {self!r}")
+        vectors = self._turned(w)
+        lengths = _arrays.norms(vectors, (1,))
+        return vectors / np.where(lengths > 0.0, lengths, 1.0), lengths
+
+    def _products(self, units: NDArray[np.float64]) -> Any:
+        """Yield the products of some rows with all, without those of a row with itself."""
+        step = max(1, self._block // max(1, len(units)))
+        for start in range(0, len(units), step):
+            rows = slice(start, min(start + step, len(units)))
+            products = units[rows] @ units.T
+            np.fill_diagonal(products[:, rows], 0.0)
+            yield rows, products
+
+    def _scale(self, count: int) -> float:
+        return self.factor / (count * (count - 1.0) / 2.0) if count > 1 else 0.0
+
+
+_REGISTRY: Registry[Regularizer] = Registry([L1, L2, L1L2, OrthogonalRegularizer], {"l1_l2": L1L2})
+
+# Keras's second names.
+l1 = L1
+l2 = L2
+l1_l2 = L1L2
+orthogonal_regularizer = OrthogonalRegularizer
+
+RegularizerLike: TypeAlias = (
+    str | dict[str, Any] | type[Regularizer] | Regularizer | Callable[..., Any]
+)
+
+
+def get(
+    identifier: RegularizerLike | None, name: str = "embeddings_regularizer"
+) -> Callable[..., Any] | None:
+    """Return the regularizer that `identifier` stands for.
+
+    Parameters
+    ----------
+    identifier : str, dict, Regularizer, type, callable or None
+        A name (``"l2"``, ``"L2"`` …), what `serialize` or Keras's returned, a class, or an object
+        or None, which are returned as they are.
+    name : str
+        The argument that errors name.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    return None if identifier is None else _REGISTRY.get(identifier, name)
+
+
+def is_builtin(regularizer: object) -> TypeGuard[Regularizer]:
+    """Return whether this is of one of the classes here, and not of one made from them."""
+    return _REGISTRY.is_builtin(regularizer)
+
+
+def serialize(regularizer: Callable[..., Any] | None) -> Any:
+    """Return what `get` makes the same regularizer from: a dict, or the callable or None itself."""
+    return _REGISTRY.serialize(regularizer)
