@@ -23,7 +23,7 @@ except ModuleNotFoundError as error:
         "so that the installed package is the one found"
     ) from None
 
-from pyembed import baseline, initializers, ops
+from pyembed import baseline, constraints, initializers, ops, regularizers
 from pyembed.config import get_num_threads, release_memory, set_num_threads, show_config
 from pyembed.embedding import Embedding
 from pyembed.embedding_bag import EmbeddingBag
@@ -40,9 +40,11 @@ __all__ = [
     "SparseSGD",
     "baseline",
     "clip_global_norm",
+    "constraints",
     "get_num_threads",
     "initializers",
     "ops",
+    "regularizers",
     "release_memory",
     "set_num_threads",
     "show_config",
