@@ -1,0 +1,314 @@
+import inspect
+import json
+import math
+import os
+
+import numpy as np
+import pytest
+
+import pyembed as pe
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+tf = pytest.importorskip("tensorflow")
+keras = pytest.importorskip("keras")
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("gradients are taken by TensorFlow's tape", allow_module_level=True)
+
+# Keras sums in the table's dtype and in another order.
+TOLERANCE = {
+    "float32": {"rtol": 2e-5, "atol": 2e-6},
+    "float64": {"rtol": 1e-12, "atol": 1e-13},
+}
+ROWS, DIM = 60, 17
+MODULES = ["initializers", "regularizers", "constraints"]
+NOT_FOR_TABLES = {"STFT"}
+
+
+def assert_close(ours, theirs):
+    theirs = tf.convert_to_tensor(theirs).numpy()
+    assert np.shape(ours) == theirs.shape
+    np.testing.assert_allclose(ours, theirs, **TOLERANCE[theirs.dtype.name])
+
+
+def classes(module):
+    """Keras's classes by every name that Keras gives them, but its base classes."""
+    bases = {"Initializer", "Regularizer", "Constraint"}
+    found = inspect.getmembers(getattr(keras, module), inspect.isclass)
+    return [(name, cls) for name, cls in found if cls.__name__ not in bases | NOT_FOR_TABLES]
+
+
+NAMES = [(module, name, cls) for module in MODULES for name, cls in classes(module)]
+
+
+def test_there_are_classes_to_compare():
+    assert {module for module, _, _ in NAMES} == set(MODULES)
+    assert {"GlorotUniform", "max_norm", "l1_l2"} <= {name for _, name, _ in NAMES}
+
+
+@pytest.mark.parametrize(("module", "name", "cls"), NAMES)
+def test_names_and_defaults(module, name, cls):
+    ours = getattr(getattr(pe, module), name)
+    assert ours.__name__ == cls.__name__
+
+    def defaults(made):
+        parameters = inspect.signature(made).parameters.values()
+        return [(parameter.name, parameter.default) for parameter in parameters]
+
+    assert defaults(ours) == defaults(cls)
+    assert type(getattr(pe, module).get(name)) is ours
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("name", ["glorot", "STFT", "Dense", "l3"])
+def test_names_unknown_to_both(module, name):
+    with pytest.raises(ValueError, match="is none of"):
+        getattr(pe, module).get(name)
+
+
+REGULARIZERS = [
+    ("L1", {"l1": 0.25}),
+    ("L2", {"l2": 0.75}),
+    ("L1L2", {"l1": 0.25, "l2": 0.75}),
+    ("OrthogonalRegularizer", {"factor": 0.5}),
+    ("OrthogonalRegularizer", {"factor": 0.5, "mode": "columns"}),
+]
+NORMS = [
+    ("MaxNorm", {}),
+    ("MaxNorm", {"max_value": 0.5}),
+    ("UnitNorm", {}),
+    ("MinMaxNorm", {}),
+    ("MinMaxNorm", {"min_value": 1.5, "max_value": 2.5, "rate": 0.25}),
+]
+CONFIGURED = {
+    "initializers": [
+        ("Zeros", {}),
+        ("Constant", {"value": 3}),
+        ("Identity", {}),  # whose gain Keras 3.15 does not serialize
+        ("RandomUniform", {"minval": -1.0, "maxval": 2.0, "seed": 3}),
+        ("TruncatedNormal", {"mean": 1.0, "stddev": 2.0, "seed": 3}),
+        (
+            "VarianceScaling",
+            {"scale": 2.0, "mode": "fan_avg", "distribution": "uniform", "seed": 3},
+        ),
+        ("HeNormal", {"seed": 3, "input_axes": [1], "output_axes": [0]}),
+        ("Orthogonal", {"gain": 2.0, "seed": 3}),
+    ],
+    "regularizers": REGULARIZERS,
+    "constraints": [
+        ("MaxNorm", {"max_value": 3, "axis": [0, 1]}),
+        ("NonNeg", {}),
+        ("UnitNorm", {"axis": 1}),
+        ("MinMaxNorm", {"min_value": 0.5, "max_value": 2.0, "rate": 0.25, "axis": 1}),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "arguments"),
+    [(module, *made) for module in MODULES for made in CONFIGURED[module]],
+    ids=str,
+)
+def test_get_takes_what_keras_serialized(module, name, arguments):
+    ours, theirs = getattr(pe, module), getattr(keras, module)
+    mine = getattr(ours, name)(**arguments)
+    serialized = json.loads(json.dumps(theirs.serialize(getattr(theirs, name)(**arguments))))
+    assert {"module", "class_name", "config", "registered_name"} <= set(serialized)
+    assert repr(ours.get(serialized)) == repr(mine)
+    # And Keras's takes ours.
+    again = theirs.get(json.loads(json.dumps(ours.serialize(mine))))
+    assert theirs.serialize(again) == serialized
+
+
+def test_a_seed_that_keras_left_open_is_drawn():
+    serialized = keras.initializers.serialize(keras.initializers.RandomNormal())
+    assert serialized["config"]["seed"] is None
+    assert pe.initializers.get(serialized, 7).seed == 7
+    assert pe.initializers.get(serialized).seed >= 0
+
+
+def both(module, name, arguments):
+    return [getattr(getattr(library, module), name)(**arguments) for library in (pe, keras)]
+
+
+@pytest.mark.parametrize(("name", "arguments"), REGULARIZERS, ids=str)
+@pytest.mark.parametrize("shape", [(9, 4), (4, 9), (2, 2), (40, 33)])
+def test_regularizers(dtype, rng, name, arguments, shape):
+    ours, theirs = both("regularizers", name, arguments)
+    if name == "OrthogonalRegularizer" and dtype == "float64":
+        theirs.factor = tf.constant(ours.factor, tf.float64)  # Keras's is float32 always
+    w = rng.standard_normal(shape).astype(dtype)
+    variable = tf.Variable(w)
+    with tf.GradientTape() as tape:
+        penalty = theirs(variable)
+    assert_close(ours(w), penalty)
+    gradient = ours.gradient(w)
+    assert gradient.dtype == dtype
+    assert_close(gradient, tape.gradient(penalty, variable))
+
+
+@pytest.mark.parametrize(("name", "arguments"), REGULARIZERS[:3], ids=str)
+def test_the_gradient_at_zero(name, arguments):
+    ours, theirs = both("regularizers", name, arguments)
+    variable = tf.Variable(np.zeros((3, 2)))
+    with tf.GradientTape() as tape:
+        penalty = theirs(variable)
+    gradient = ours.gradient(np.zeros((3, 2)))
+    np.testing.assert_array_equal(gradient, tape.gradient(penalty, variable).numpy())
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1, (0, 1)])
+@pytest.mark.parametrize("shape", [(9, 4), (4, 9), (1, 5), (50, 33)])
+@pytest.mark.parametrize(("name", "arguments"), NORMS, ids=str)
+def test_constraints_of_norms(dtype, rng, name, arguments, shape, axis):
+    ours, theirs = both("constraints", name, {**arguments, "axis": axis})
+    w = rng.standard_normal(shape).astype(dtype)
+    w[:, 0] = 0
+    made = ours(w)
+    assert made.dtype == dtype
+    assert_close(made, theirs(tf.constant(w)))
+
+
+def test_non_neg(dtype, rng):
+    ours, theirs = both("constraints", "NonNeg", {})
+    w = rng.standard_normal((9, 4)).astype(dtype)
+    np.testing.assert_array_equal(ours(w), theirs(tf.constant(w)).numpy(), strict=True)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4)])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("Zeros", {}), ("Ones", {}), ("Constant", {"value": -2.5}), ("Identity", {"gain": 2.5})],
+)
+def test_initializers_without_chance(dtype, name, arguments, shape):
+    ours, theirs = (made(shape, dtype=dtype.name) for made in both("initializers", name, arguments))
+    np.testing.assert_array_equal(ours, theirs.numpy(), strict=True)
+
+
+RANDOM = [
+    ("RandomUniform", {}),
+    ("RandomUniform", {"minval": -3.0, "maxval": 1.0}),
+    ("RandomNormal", {}),
+    ("TruncatedNormal", {}),
+    ("TruncatedNormal", {"mean": 2.0, "stddev": 0.5}),
+    ("GlorotUniform", {}),
+    ("GlorotNormal", {}),
+    ("LecunUniform", {}),
+    ("LecunNormal", {}),
+    ("HeUniform", {}),
+    ("HeNormal", {}),
+    ("HeNormal", {"input_axes": [1], "output_axes": [0]}),
+    *(
+        ("VarianceScaling", {"scale": 0.3, "mode": mode, "distribution": distribution})
+        for mode in ("fan_in", "fan_out", "fan_avg")
+        for distribution in ("truncated_normal", "untruncated_normal", "uniform")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), RANDOM, ids=str)
+def test_random_initializers_have_the_same_law(name, arguments):
+    shape = (500, 40)
+    ours, theirs = (
+        np.asarray(made(shape, dtype="float32"), "f8")
+        for made in both("initializers", name, {"seed": 1, **arguments})
+    )
+    n, scale = ours.size, theirs.std()
+    error = scale * math.sqrt(2 / n)
+    assert abs(ours.mean() - theirs.mean()) < 4 * error
+    assert ours.std() == pytest.approx(scale, rel=0.03)
+    if "Uniform" in name or "Truncated" in name:  # both reach for the same ends
+        assert ours.min() == pytest.approx(theirs.min(), abs=0.02 * scale)
+        assert ours.max() == pytest.approx(theirs.max(), abs=0.02 * scale)
+    # Kolmogorov and Smirnov's statistic of two samples: 1.95 or more once in a thousand.
+    ends = np.concatenate([ours, theirs], axis=None)
+    below = [np.searchsorted(np.sort(x, axis=None), ends, side="right") / n for x in (ours, theirs)]
+    assert np.abs(below[0] - below[1]).max() * math.sqrt(n / 2) < 1.95
+
+
+@pytest.mark.parametrize("shape", [(40, 7), (7, 40)])
+def test_orthogonal(shape):
+    for initializer in both("initializers", "Orthogonal", {"gain": 1.5, "seed": 1}):
+        made = np.asarray(initializer(shape, dtype="float32"))
+        wide = made if shape[0] < shape[1] else made.T
+        np.testing.assert_allclose(wide @ wide.T, 2.25 * np.eye(7), atol=1e-5)
+
+
+def layers(table, **arguments):
+    ours = pe.Embedding(ROWS, DIM, weights=table, dtype=table.dtype, **arguments)
+    theirs = keras.layers.Embedding(ROWS, DIM, dtype=table.dtype.name, **arguments)
+    theirs.build()
+    theirs.set_weights([table])
+    return ours, theirs
+
+
+@pytest.fixture
+def table(dtype, rng):
+    return rng.standard_normal((ROWS, DIM)).astype(dtype)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (4, 7), (2, 3, 2, 5)])
+@pytest.mark.parametrize("id_dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("mask_zero", [False, True])
+def test_embedding(table, rng, shape, id_dtype, mask_zero):
+    ours, theirs = layers(table, mask_zero=mask_zero)
+    ids = np.asarray(rng.integers(0, ROWS // 2, shape), id_dtype)
+    grad = np.asarray(rng.standard_normal((*shape, DIM)), table.dtype)
+    with tf.GradientTape() as tape:
+        output = theirs(tf.constant(ids))
+        loss = tf.reduce_sum(output * grad)
+    np.testing.assert_array_equal(ours(ids), output.numpy(), strict=True)
+    gradient = tf.convert_to_tensor(tape.gradient(loss, theirs.trainable_weights[0].value))
+    assert_close(ours.backward(ids, grad).to_dense(), gradient)
+    mask = theirs.compute_mask(tf.constant(ids))
+    if mask_zero:
+        np.testing.assert_array_equal(ours.compute_mask(ids), mask.numpy(), strict=True)
+    else:
+        assert ours.compute_mask(ids) is mask is None
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (None, 7), (2, None, 5)])
+def test_compute_output_shape(table, shape):
+    ours, theirs = layers(table)
+    assert ours.compute_output_shape(shape) == tuple(theirs.compute_output_shape(shape))
+
+
+def test_configurations():
+    arguments = {"mask_zero": True, "trainable": False, "name": "words"}
+    initializer = {"class_name": "RandomNormal", "config": {"seed": 3, "stddev": 0.5}}
+    ours = pe.Embedding(ROWS, DIM, initializer, **arguments).get_config()
+    theirs = keras.layers.Embedding(
+        ROWS, DIM, keras.initializers.get(initializer), **arguments
+    ).get_config()
+    assert set(theirs) - set(ours) <= {"quantization_config"}
+    for key in set(theirs) - {"quantization_config", "dtype", "embeddings_initializer"}:
+        assert ours[key] == theirs[key], key
+    assert ours["dtype"] == theirs["dtype"]["config"]["name"]
+    made = pe.initializers.get(theirs["embeddings_initializer"])
+    assert repr(made) == repr(pe.initializers.get(ours["embeddings_initializer"]))
+
+
+@pytest.mark.parametrize("arguments", [{}, {"learning_rate": 0.05, "beta_1": 0.7, "epsilon": 0.1}])
+def test_adam_where_every_batch_has_every_row(table, rng, arguments):
+    # Keras moves every row at every step, and we those with a gradient.
+    ours, theirs = layers(table)
+    optimizer, keras_optimizer = (
+        pe.SparseAdam(ours, **arguments),
+        keras.optimizers.Adam(**arguments),
+    )
+    for _ in range(30):
+        ids = rng.permutation(np.concatenate([np.arange(ROWS), rng.integers(0, 9, 40)]))
+        grad = rng.standard_normal((len(ids), DIM)).astype(table.dtype)
+        optimizer.step(ours.backward(ids, grad))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(theirs(tf.constant(ids)) * grad)
+        weights = theirs.trainable_weights
+        gradient = tape.gradient(loss, [weight.value for weight in weights])
+        keras_optimizer.apply_gradients(
+            zip(map(tf.convert_to_tensor, gradient), weights, strict=True)
+        )
+    moved = ours.embeddings - table
+    # Keras corrects the bias in float32, whatever the table's dtype.
+    size = np.abs(moved).mean()
+    assert size > 1e-3
+    np.testing.assert_allclose(moved, theirs.get_weights()[0] - table, rtol=0, atol=2e-4 * size)
