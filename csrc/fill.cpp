@@ -9,21 +9,16 @@
 namespace pyembed {
 namespace {
 
-// Two numbers in (0, 1] of 53 bits from each block; float32 tables are the rounded float64 ones.
+// Two numbers in (0, 1) from each block; float32 tables are the rounded float64 ones.
 struct Uniforms {
     double first;
     double second;
 };
 
-double unit(u32 high, u32 low) {
-    const u64 bits = (static_cast<u64>(high) << 32 | low) >> 11;
-    return (static_cast<double>(bits) + 0.5) * 0x1p-53;
-}
-
 Uniforms uniforms(u64 seed, u64 row, i64 pair) {
     const PhiloxBlock block =
         philox({{static_cast<u32>(pair), 0, static_cast<u32>(row), static_cast<u32>(row >> 32)}}, seed);
-    return {unit(block.words[0], block.words[1]), unit(block.words[2], block.words[3])};
+    return {unit_interval(block.words[0], block.words[1]), unit_interval(block.words[2], block.words[3])};
 }
 
 // draw turns a pair of uniforms into the values of two neighbouring columns.

@@ -6,9 +6,11 @@
 namespace pyembed {
 
 template <class T>
-std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& rule, Rows<T> out) {
+std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& rule, const Dropout& dropout,
+                            Rows<T> out) {
     if (const auto bad = find_bad_id(ids, rule)) return bad;
-    const auto copy_rows = kernels<T>().copy_rows;
+    const Kernels<T>& kernel = kernels<T>();
+    const T scale = static_cast<T>(dropout.scale());
     const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
     // Enough to prefetch in, few enough that the last ones do not keep the team waiting.
     const i64 block = std::clamp<i64>((128 << 10) / std::max<i64>(row_bytes, 1), 32, 2048);
@@ -19,13 +21,17 @@ std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& r
             const i64 stop = std::min(start + piece, end);
             const i64 ahead = std::min(stop + prefetch_distance, ids.count);
             resolve_ids(ids, rule, start, ahead, rows);
-            copy_rows(table, rows, stop - start, ahead - stop, out.row(start), out.stride);
+            dropout.drop(rows, ahead - start);
+            kernel.copy_rows(table, rows, stop - start, ahead - stop, out.row(start), out.stride);
+            if (scale != T{1}) kernel.scale_rows({out.row(start), stop - start, out.dim, out.stride}, scale);
         }
     });
     return std::nullopt;
 }
 
-template std::optional<BadId> gather(Rows<const float>, const Ids&, const IdRule&, Rows<float>);
-template std::optional<BadId> gather(Rows<const double>, const Ids&, const IdRule&, Rows<double>);
+template std::optional<BadId> gather(Rows<const float>, const Ids&, const IdRule&, const Dropout&,
+                                     Rows<float>);
+template std::optional<BadId> gather(Rows<const double>, const Ids&, const IdRule&, const Dropout&,
+                                     Rows<double>);
 
 }  // namespace pyembed

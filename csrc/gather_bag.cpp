@@ -11,9 +11,10 @@ namespace {
 template <class T>
 class Group {
   public:
-    Group(i64 most_ids, i64 most_bags, bool weighted)
+    Group(i64 most_ids, i64 most_bags, bool weighted, bool positioned)
         : rows_(Buffer::of<i64>(most_ids)),
           weights_(Buffer::of<T>(weighted ? most_ids : 0)),
+          positions_(Buffer::of<Position<T>>(positioned ? most_ids : 0)),
           ends_(Buffer::of<i64>(most_bags)),
           divisors_(Buffer::of<T>(most_bags)) {}
 
@@ -21,6 +22,8 @@ class Group {
                        Pooling pooling, const T* weights) {
         i64* const rows = rows_.as<i64>();
         T* const kept_weights = weights_.template as<T>();
+        Position<T>* const positions =
+            pooling == Pooling::max ? positions_.template as<Position<T>>() : nullptr;
         const i64 first = bags.begin(begin);
         resolve_ids(ids, rule, first, bags.end(end - 1), rows);
         i64 kept = 0;
@@ -31,19 +34,26 @@ class Group {
                 if (row == no_row) continue;
                 rows[kept] = row;
                 if (weights != nullptr) kept_weights[kept] = weights[i];
+                if (positions != nullptr) positions[kept] = static_cast<Position<T>>(i - bags.begin(bag));
                 divisor.add(weights != nullptr ? weights[i] : 1.0);
                 ++kept;
             }
             ends_.as<i64>()[bag - begin] = kept;
             divisors_.template as<T>()[bag - begin] = static_cast<T>(divisor.value());
         }
-        return {rows, weights != nullptr ? kept_weights : nullptr, ends_.as<i64>(),
-                pooling == Pooling::sum ? nullptr : divisors_.template as<T>(), end - begin};
+        const bool divides = pooling == Pooling::mean || pooling == Pooling::sqrtn;
+        return {rows,
+                weights != nullptr ? kept_weights : nullptr,
+                positions,
+                ends_.as<i64>(),
+                divides ? divisors_.template as<T>() : nullptr,
+                end - begin};
     }
 
   private:
     Buffer rows_;
     Buffer weights_;
+    Buffer positions_;
     Buffer ends_;
     Buffer divisors_;
 };
@@ -59,33 +69,30 @@ i64 group_end(const Bags& bags, i64 begin, i64 end) {
     return bag;
 }
 
-i64 longest(const Bags& bags) {
-    if (bags.offsets == nullptr) return bags.length;
-    i64 most = 0;
-    for (i64 bag = 0; bag < bags.count; ++bag) most = std::max(most, bags.end(bag) - bags.begin(bag));
-    return most;
-}
-
 }  // namespace
 
 template <class T>
 std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
-                                Pooling pooling, const T* weights, Rows<T> out) {
+                                Pooling pooling, const T* weights, Rows<T> out, Position<T>* winners) {
     if (const auto bad = find_bad_id(ids, rule)) return bad;
-    const auto pool_rows = kernels<T>().pool_rows;
+    const Kernels<T>& kernel = kernels<T>();
     const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
     const int threads = threads_for(ids.count * row_bytes);
     std::vector<Group<T>> groups;
-    const i64 most_ids = std::max(ids_in_group, longest(bags));
+    const i64 most_ids = std::max(ids_in_group, bags.longest());
     for (int member = 0; member < threads; ++member)
-        groups.emplace_back(most_ids, bags_in_group, weights != nullptr);
+        groups.emplace_back(most_ids, bags_in_group, weights != nullptr, pooling == Pooling::max);
     parallel_blocks(bags.count, bags.bags_per_block(4 * ids_in_group), threads,
                     [&](i64 begin, i64 end, int member) {
                         for (i64 bag = begin; bag < end;) {
                             const i64 stop = group_end(bags, bag, end);
                             const BagRows<T> rows = groups[static_cast<std::size_t>(member)].resolve(
                                 ids, rule, bags, bag, stop, pooling, weights);
-                            pool_rows(table, rows, out.row(bag), out.stride);
+                            if (pooling == Pooling::max)
+                                kernel.max_rows(table, rows, out.row(bag), out.stride,
+                                                winners != nullptr ? winners + bag * table.dim : nullptr);
+                            else
+                                kernel.pool_rows(table, rows, out.row(bag), out.stride);
                             bag = stop;
                         }
                     });
@@ -93,8 +100,8 @@ std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRul
 }
 
 template std::optional<BadId> gather_bag(Rows<const float>, const Ids&, const IdRule&, const Bags&, Pooling,
-                                         const float*, Rows<float>);
+                                         const float*, Rows<float>, Position<float>*);
 template std::optional<BadId> gather_bag(Rows<const double>, const Ids&, const IdRule&, const Bags&, Pooling,
-                                         const double*, Rows<double>);
+                                         const double*, Rows<double>, Position<double>*);
 
 }  // namespace pyembed

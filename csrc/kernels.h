@@ -14,15 +14,16 @@ constexpr i64 prefetch_distance = 8;
 template <class T>
 struct BagRows {
     const i64* rows;
-    const T* weights;   // beside rows, or null
-    const i64* ends;    // (bags,)
-    const T* divisors;  // (bags,) or null
+    const T* weights;              // beside rows, or null
+    const Position<T>* positions;  // beside rows: where in its bag each stood; for max pooling alone
+    const i64* ends;               // (bags,)
+    const T* divisors;             // (bags,) or null
     i64 bags;
 };
 
 template <class T, class Rule>
 using StepKernel = void (*)(const Segments<T>&, i64 begin, i64 end, T* scratch, Rows<T> table, Rows<T> state,
-                            const Rule&);
+                            const Rule&, const Regularization<T>&);
 
 // Kernels over segments take those that start in [begin, end) of the pairs, and scratch (dim,).
 template <class T>
@@ -31,6 +32,15 @@ struct Kernels {
     void (*copy_rows)(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride);
     // out (bags, dim): one pooled row a bag
     void (*pool_rows)(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride);
+    // out (bags, dim): the maximum of each column; winners (bags, dim) or null: where it stood, -1 in an
+    // empty bag
+    void (*max_rows)(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride,
+                     Position<T>* winners);
+    // dots (n,): the inner products of rows with a vector (dim,); zero for no_row
+    void (*dot_rows)(Rows<const T> table, const i64* rows, i64 n, const T* vector, double* dots);
+    // norms (n,): the p-norms of rows; zero for no_row
+    void (*row_norms)(Rows<const T> table, const i64* rows, i64 n, double p, double* norms);
+    void (*scale_rows)(Rows<T> rows, T factor);
     // dst[row of pair i] += values[i - begin] for the pairs [begin, end), each element atomically
     void (*add_rows_atomically)(const Pairs&, i64 begin, i64 end, const T* values, Rows<T> dst);
     // out (end - begin, dim): the sources of the pairs [begin, end), each times its coefficient

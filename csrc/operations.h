@@ -12,14 +12,44 @@
 
 namespace pyembed {
 
-// out (ids, D) = the rows of table (V, D); zeros for ids without a row
+// out (ids, D) = the rows of table (V, D); zeros for ids without a row and for dropped rows
 template <class T>
-std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& rule, Rows<T> out);
+std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& rule, const Dropout& dropout,
+                            Rows<T> out);
 
-// out (bags, D) = the pooled rows of each bag; weights (ids,) or null
+// out (bags, D) = the pooled rows of each bag; weights (ids,) or null; for max pooling, winners (bags, D) or
+// null: the position within the bag that gave each element, -1 where the bag has no row
 template <class T>
 std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
-                                Pooling pooling, const T* weights, Rows<T> out);
+                                Pooling pooling, const T* weights, Rows<T> out,
+                                Position<T>* winners = nullptr);
+
+// out (ids,) = the gradient of each id's weight, where gradient (bags, D) is that of the pooled rows. Zero
+// for ids without a row and in bags whose divisor is zero. Ids are known good; weights (ids,) or null, for
+// ones.
+template <class T>
+void weight_gradient(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
+                     Pooling pooling, const T* weights, Rows<const T> gradient, T* out);
+
+// Rows whose p-norm is above the limit are scaled down to it.
+struct MaxNorm {
+    double limit;
+    double p;
+};
+
+// The rows of `ids` whose norm is above the limit, but for padding and frozen ones: ascending, each once. Ids
+// outside the table are passed over.
+template <class T>
+std::vector<i64> rows_above(Rows<const T> table, const Ids& ids, const IdRule& rule, const RowSet& frozen,
+                            const MaxNorm& max_norm);
+
+// Scales each of these rows by limit / (norm + 1e-7), as torch.embedding_renorm_ does.
+template <class T>
+void renormalise(Rows<T> table, const std::vector<i64>& rows, const MaxNorm& max_norm);
+
+// table (V, D) = values (V, D), but in the padding row and in frozen rows
+template <class T>
+void assign(Rows<const T> values, Rows<T> table, i64 padding, const RowSet& frozen);
 
 // dst = 0
 template <class T>
@@ -64,9 +94,9 @@ void fill_truncated_normal(Rows<T> out, u64 seed, i64 first_row, double mean, do
 // One optimizer step: the plan's gradient updates table (V, D) and state (V, …) in place.
 template <class T, class Rule>
 void step(const SortedPlan<T>& plan, StepKernel<T, Rule> kernel, const Rule& rule, Rows<T> table,
-          Rows<T> state) {
+          Rows<T> state, const Regularization<T>& regularization) {
     plan.for_each_block([&](const Segments<T>& segments, i64 begin, i64 end, T* scratch) {
-        kernel(segments, begin, end, scratch, table, state, rule);
+        kernel(segments, begin, end, scratch, table, state, rule, regularization);
     });
 }
 

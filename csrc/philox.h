@@ -29,4 +29,10 @@ inline PhiloxBlock philox(PhiloxBlock counter, u64 key) {
     return counter;
 }
 
+// A number in (0, 1) of 53 random bits.
+inline double unit_interval(u32 high, u32 low) {
+    const u64 bits = (static_cast<u64>(high) << 32 | low) >> 11;
+    return (static_cast<double>(bits) + 0.5) * 0x1p-53;
+}
+
 }  // namespace pyembed

@@ -1,13 +1,13 @@
 // From the backward calls of one table to its sorted gradient: what a step, coalesce and to_dense begin with.
 #pragma once
 
-#include <atomic>
 #include <optional>
 #include <vector>
 
 #include "bags.h"
 #include "buffer.h"
 #include "kernels.h"
+#include "row_set.h"
 #include "segments.h"
 #include "threads.h"
 
@@ -23,9 +23,10 @@ struct BadContribution {
 template <class T>
 class Plan {
   public:
-    // Reads and checks all ids. Throws std::length_error where rows x sources do not fit into 64 bits.
+    // Reads and checks all ids; the rows in `frozen` have no gradient. Throws std::length_error where
+    // rows x sources do not fit into 64 bits.
     std::optional<BadContribution> collect(const std::vector<Contribution<T>>& contributions,
-                                           const IdRule& rule);
+                                           const IdRule& rule, const RowSet& frozen);
 
     i64 count() const { return count_; }
     i64 dim() const { return dim_; }
@@ -36,13 +37,14 @@ class Plan {
     template <class U>
     friend class SortedPlan;
 
-    std::optional<BadId> collect(const Contribution<T>& contribution, const IdRule& rule, u64* items,
-                                 i64 first_source, T* coefs, std::atomic<i64>& dropped) const;
     void sort();
 
     Buffer items_;
     Buffer coefs_;
-    Buffer pointers_;
+    Buffer rows_;
+    Buffer winners_;
+    Buffer positions_;
+    Buffer everywhere_;
     Sources<T> sources_{};
     i64 count_ = 0;
     i64 dim_ = 0;
@@ -55,6 +57,7 @@ class Plan {
 template <class T>
 class SortedPlan {
   public:
+    using Element = T;
     explicit SortedPlan(Plan<T> plan);
     SortedPlan(const SortedPlan&) = delete;
     SortedPlan& operator=(const SortedPlan&) = delete;

@@ -1,4 +1,5 @@
-// How a bag turns its rows into one: the sum of w x, over a divisor that depends on the weights alone.
+// How a bag turns its rows into one: the sum of w x, over a divisor that depends on the weights alone; or the
+// maximum in each column.
 #pragma once
 
 #include <cmath>
@@ -7,7 +8,7 @@
 
 namespace pyembed {
 
-enum class Pooling { sum, mean, sqrtn };
+enum class Pooling { sum, mean, sqrtn, max };
 
 // The divisor of one bag, from its counted weights in order of position: 1, the sum of w, or the root of
 // the sum of w squared. In double, whatever the table's dtype.
@@ -16,8 +17,8 @@ class Divisor {
     explicit Divisor(Pooling pooling) : pooling_(pooling) {}
     void add(double weight) { sum_ += pooling_ == Pooling::sqrtn ? weight * weight : weight; }
     double value() const {
-        if (pooling_ == Pooling::sum) return 1.0;
-        return pooling_ == Pooling::mean ? sum_ : std::sqrt(sum_);
+        if (pooling_ == Pooling::mean) return sum_;
+        return pooling_ == Pooling::sqrtn ? std::sqrt(sum_) : 1.0;
     }
 
   private:

@@ -1,4 +1,4 @@
-// The numbers that each optimizer's update needs; the formulas are in simd/, one file a rule.
+// The numbers that each update of a row needs; the formulas are in simd/, one file a rule.
 #pragma once
 
 #include "views.h"
@@ -34,6 +34,29 @@ struct Adam {
     i64 correction_count;
     i64* row_steps;  // (V,) t of each row, counted here; or null: the table's t stands for all, in
                      // corrections[0]
+};
+
+// The gradient of l1 sum |w| + l2 sum w^2 is added to that of each row.
+template <class T>
+struct Penalty {
+    T l1;
+    T l2;
+};
+
+// What holds for a row once it is updated: no element below zero; and, where has_norm, the Euclidean norm
+// within [low, high], approached by `rate`.
+struct RowConstraint {
+    bool non_negative = false;
+    bool has_norm = false;
+    double low = 0.0;
+    double high = 0.0;
+    double rate = 1.0;
+};
+
+template <class T>
+struct Regularization {
+    Penalty<T> penalty;
+    RowConstraint constraint;
 };
 
 }  // namespace pyembed

@@ -6,13 +6,16 @@
 namespace pyembed {
 
 // Where gradients lie. Source s is row s of `base`, or, where `rows` is not null, the row that rows[s] points
-// at; it counts coefs[s] times where `coefs` is not null. Nothing is expanded to one row an id.
+// at; it counts coefs[s] times where `coefs` is not null, and where `winners` is not null only in the columns
+// where winners[s][column] == positions[s]. Nothing is expanded to one row an id.
 template <class T>
 struct Sources {
     const T* base;
     i64 stride;
     const T* const* rows;
     const T* coefs;
+    const Position<T>* const* winners;
+    const Position<T>* positions;
 
     PYEMBED_INLINE const T* row(i64 source) const {
         return rows != nullptr ? rows[source] : base + source * stride;

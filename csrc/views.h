@@ -33,6 +33,20 @@ PYEMBED_INLINE Rows<const T> read_only(const Rows<T>& view) {
     return {view.data, view.rows, view.dim, view.stride};
 }
 
+// A position within a bag, as wide as a T: comparing positions then gives a mask for as many T.
+template <class T>
+struct PositionOf;
+template <>
+struct PositionOf<float> {
+    using type = std::int32_t;
+};
+template <>
+struct PositionOf<double> {
+    using type = i64;
+};
+template <class T>
+using Position = typename PositionOf<T>::type;
+
 // Ids (count,), contiguous, read where they lie in one of three integer types.
 enum class IdType { int32, int64, uint64 };
 

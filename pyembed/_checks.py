@@ -43,6 +43,31 @@ def real(
     return number
 
 
+def positive(value: Any, name: str, *, or_inf: bool = False) -> float:
+    """Return `value` as a float > 0, finite unless `or_inf`, or raise ValueError."""
+    if or_inf and value == math.inf:
+        return math.inf
+    try:
+        number = real(value, name)
+    except ValueError:
+        number = -1.0
+    if number <= 0.0:
+        allowed = "a number > 0, or inf" if or_inf else "a finite number > 0"
+        raise ValueError(f"{name}={value!r} must be {allowed}")
+    return number
+
+
+def rate(value: Any, name: str) -> float:
+    """Return `value` as a float in [0, 1], or raise ValueError."""
+    try:
+        number = real(value, name)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"{name}={value!r} must be a number from 0 to 1")
+    return number
+
+
 def one_of(value: Any, name: str, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of the strings `allowed`, or raise ValueError."""
     if not isinstance(value, str) or value not in allowed:
@@ -63,6 +88,4 @@ def float_dtype(value: Any, name: str = "dtype") -> str:
 
 def pooling_mode(value: Any) -> str:
     """Return `value` if it is a mode of bags, or raise ValueError."""
-    if value == "max":
-        raise NotImplementedError("mode='max' is not supported by this version")
-    return one_of(value, "mode", ("mean", "sum", "sqrtn"))
+    return one_of(value, "mode", ("mean", "sum", "max", "sqrtn"))

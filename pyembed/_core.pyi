@@ -15,11 +15,20 @@ class Table:
         *,
         out_of_range: str = "raise",
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
         writeable: bool = True,
     ) -> None: ...
     @property
     def array(self) -> NDArray[Any]: ...
-    def gather(self, ids: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+    def gather(
+        self,
+        ids: ArrayLike,
+        out: NDArray[Any] | None = None,
+        dropout: float = 0.0,
+        key: int = 0,
+        renormalise: bool = True,
+    ) -> NDArray[Any]: ...
     def gather_bag(
         self,
         ids: ArrayLike,
@@ -28,7 +37,23 @@ class Table:
         mode: str,
         include_last_offset: bool = False,
         out: NDArray[Any] | None = None,
+        renormalise: bool = True,
     ) -> NDArray[Any]: ...
+    def weight_gradient(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        offsets: ArrayLike | None,
+        per_sample_weights: ArrayLike | None,
+        mode: str,
+        include_last_offset: bool = False,
+    ) -> NDArray[Any]: ...
+    def resolve(self, ids: ArrayLike) -> NDArray[np.int64]: ...
+    def freeze(self, rows: ArrayLike) -> None: ...
+    def unfreeze(self, rows: ArrayLike | None = None) -> None: ...
+    def frozen_rows(self) -> NDArray[np.int64]: ...
+    def assign(self, values: ArrayLike) -> None: ...
+    def grow(self, array: NDArray[Any]) -> None: ...
 
 def gather(
     table: NDArray[Any], ids: ArrayLike, out: NDArray[Any] | None = None
@@ -54,6 +79,11 @@ class BackwardCall:
         per_sample_weights: ArrayLike | None = None,
         mode: str | None = None,
         include_last_offset: bool = False,
+        *,
+        table: Table | None = None,
+        by_frequency: bool = False,
+        dropout: float = 0.0,
+        key: int = 0,
         gradient_name: str = "grad_output",
     ) -> None: ...
     def scaled(self, factor: float) -> BackwardCall: ...
@@ -61,7 +91,15 @@ class BackwardCall:
 @final
 class SortedGradient:
     def __init__(
-        self, table: Table, calls: tuple[BackwardCall, ...], for_step: bool = False
+        self,
+        table: Table,
+        calls: tuple[BackwardCall, ...],
+        *,
+        for_step: bool = False,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        norm: tuple[float, float, float] | None = None,
+        non_negative: bool = False,
     ) -> None: ...
     def coalesce(self) -> tuple[NDArray[np.int64], NDArray[Any]]: ...
     def step_sgd(self, learning_rate: float, decay: float) -> None: ...

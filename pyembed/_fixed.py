@@ -13,6 +13,6 @@ class Fixed:
     _fixed: ClassVar[frozenset[str]] = frozenset()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._fixed and name in self.__dict__:
+        if name in self._fixed and hasattr(self, name):
             raise AttributeError(f"{name} cannot be changed once the {type(self).__name__} is made")
         super().__setattr__(name, value)

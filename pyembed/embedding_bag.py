@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyembed import _checks
 from pyembed.layer import TableLayer
+from pyembed.regularizers import RegularizerLike
 from pyembed.sparse_grad import SparseGrad
 
 
@@ -19,18 +20,16 @@ class EmbeddingBag(TableLayer):
 
     Parameters
     ----------
-    input_dim, output_dim, embeddings_initializer, mask_zero, weights, trainable, padding_idx, \
-out_of_range, dtype, seed, name
+    *args, **kwargs
         As in `Embedding`. Ids that are `padding_idx`, or out of range under
-        ``out_of_range='zero'``, are left out of the sum and of its divisor.
-    mode : {'mean', 'sum', 'sqrtn'}
+        ``out_of_range='zero'``, are left out of the sum, its divisor and the maximum.
+    mode : {'mean', 'sum', 'max', 'sqrtn'}
         ``Σ w x / Σ w``, ``Σ w x``, or ``Σ w x / √(Σ w²)`` over the rows x of a bag with weights w,
-        which are 1 where none are given. A bag without rows, or with a divisor of zero, gives
-        zeros. ('max' is not supported by this version.)
+        which are 1 where none are given; or the largest element of each column, which takes no
+        weights, and whose gradient goes to the first position that attains it. A bag without rows,
+        or with a divisor of zero, gives zeros.
     include_last_offset : bool
         Whether offsets end with the number of ids, as in a CSR matrix.
-    **kwargs
-        Further arguments of `Embedding`.
 
     Raises
     ------
@@ -58,6 +57,50 @@ out_of_range, dtype, seed, name
         self.mode = _checks.pooling_mode(mode)
         self.include_last_offset = bool(include_last_offset)
         super().__init__(*args, **kwargs)
+        self._check_frequency()
+
+    @classmethod
+    def sharing(
+        cls,
+        layer: TableLayer,
+        mode: str = "mean",
+        include_last_offset: bool = False,
+        *,
+        mask_zero: bool | None = None,
+        input_length: int | tuple[int, ...] | None = None,
+        activity_regularizer: RegularizerLike | None = None,
+        scale_grad_by_freq: bool = False,
+        name: str | None = None,
+    ) -> EmbeddingBag:
+        """Make a bag layer on the table of another layer.
+
+        An optimizer of either takes the gradients of both.
+
+        Parameters
+        ----------
+        layer : Embedding or EmbeddingBag
+            Its table, with all that belongs to it: padding, `out_of_range`, `max_norm`, regularizer
+            and constraint of the embeddings, frozen rows.
+        mode, include_last_offset, mask_zero, input_length, activity_regularizer, \
+scale_grad_by_freq, name
+            The new layer's own; mask_zero is `layer`'s where None.
+        """
+        bag = cls._sharing(
+            layer,
+            mask_zero,
+            input_length=input_length,
+            activity_regularizer=activity_regularizer,
+            scale_grad_by_freq=scale_grad_by_freq,
+            name=name,
+        )
+        bag.mode = _checks.pooling_mode(mode)
+        bag.include_last_offset = bool(include_last_offset)
+        bag._check_frequency()
+        return bag
+
+    def _check_frequency(self) -> None:
+        if self.scale_grad_by_freq and self.mode == "max":
+            raise ValueError("scale_grad_by_freq=True cannot be used with mode='max'")
 
     def __call__(
         self,
@@ -77,7 +120,7 @@ out_of_range, dtype, seed, name
             Where each bag starts in ids of one axis: the first at 0, ascending, none past n. With
             `include_last_offset`, one more: n.
         per_sample_weights : array_like, shape of ids, optional
-            The weights w, of the table's dtype.
+            The weights w, of the table's dtype; not with ``mode='max'``.
         out : ndarray, shape (bags, output_dim), optional
             Where the result goes: the table's dtype, contiguous rows, apart from the table.
 
@@ -120,18 +163,92 @@ out_of_range, dtype, seed, name
         -------
         SparseGrad
             It borrows `ids`, `grad_output` and `per_sample_weights`: leave them alone until the
-            step. Ids are checked when it is used.
+            step. Ids are checked when it is used; with ``mode='max'`` here, where the winners are
+            found.
 
         Raises
         ------
         RuntimeError
             If the layer is not trainable.
-        TypeError, ValueError
-            As the lookup; also if `grad_output` has another dtype or shape.
+        IndexError, TypeError, ValueError
+            As the lookup; also if `grad_output` has another dtype or shape, or the activity
+            regularizer has no gradient.
         """
-        return self._gradient(
+        bag = (offsets, per_sample_weights, self.mode, self.include_last_offset)
+        call = self._call(ids, grad_output, *bag)
+        if self.activity_regularizer is not None:
+            output = self._table.gather_bag(ids, *bag, renormalise=False)
+            call = self._call(ids, self._with_activity(grad_output, output, len(output)), *bag)
+        return SparseGrad(self._table, (call,))
+
+    def backward_weights(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+    ) -> NDArray[Any]:
+        """Return the gradient of the per-sample weights of a lookup.
+
+        With x a row, g its bag's upstream gradient and y its bag's result: ``g·x``;
+        ``g·(x - y) / Σ w`` for a mean; ``g·x / √(Σ w²) - w g·y / Σ w²`` for sqrtn. Zero at padding
+        and in bags whose divisor is zero.
+
+        Parameters
+        ----------
+        ids, offsets, per_sample_weights
+            As given to the lookup; without weights, the gradient at ones.
+        grad_output : array_like, shape (bags, output_dim)
+            Gradient of the loss by the lookup's result, of the table's dtype.
+
+        Returns
+        -------
+        ndarray, shape of ids
+            Of the table's dtype.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError
+            As the lookup; also if `grad_output` has another dtype or shape, or with
+            ``mode='max'``.
+        """
+        if self.input_length is not None:
+            self._check_length(ids)
+        return self._table.weight_gradient(
             ids, grad_output, offsets, per_sample_weights, self.mode, self.include_last_offset
         )
+
+    def regularization_loss(
+        self,
+        ids: ArrayLike | None = None,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+    ) -> float:
+        """Return the loss of the layer's regularizers.
+
+        Parameters
+        ----------
+        ids, offsets, per_sample_weights
+            Of one lookup: the embeddings regularizer then counts the distinct rows looked up, once
+            each, and the activity regularizer's loss of the lookup, divided by the number of bags,
+            is added. Without them, the embeddings regularizer alone counts, over the whole table.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError
+            As the lookup.
+        """
+        if ids is None:
+            return self._loss_of_rows(None)
+        loss = 0.0
+        if self.activity_regularizer is not None:
+            output = self(ids, offsets, per_sample_weights)
+            loss = self._loss_of_output(output, len(output))
+        return loss + self._loss_of_rows(ids)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make a layer like this one; its values are not among them."""

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyembed import _checks, _core, initializers
+from pyembed import _checks, _claims, _core, constraints, initializers, regularizers
 from pyembed._core import BackwardCall, Table
 from pyembed._fixed import Fixed
-from pyembed.sparse_grad import SparseGrad
+from pyembed._regularization import gradient_of
 
 _Layer = TypeVar("_Layer", bound="TableLayer")
-
-# Keras's and PyTorch's arguments that this version knows but cannot honour yet, and what they are
-# where they change nothing.
-_NOT_YET = {
-    "embeddings_regularizer": None,
-    "activity_regularizer": None,
-    "embeddings_constraint": None,
-    "max_norm": None,
-    "norm_type": 2.0,
-    "scale_grad_by_freq": False,
-}
 
 
 class _Shared:
@@ -38,7 +27,22 @@ class _Shared:
 class TableLayer(Fixed):
     """A table of rows with the arguments of `Embedding`; see there."""
 
-    _fixed = frozenset({"input_dim", "output_dim", "dtype", "padding_idx", "out_of_range"})
+    # What belongs to the table, and to every layer that shares it.
+    _of_table: ClassVar[tuple[str, ...]] = (
+        "output_dim",
+        "dtype",
+        "padding_idx",
+        "out_of_range",
+        "max_norm",
+        "norm_type",
+        "seed",
+        "embeddings_initializer",
+        "embeddings_regularizer",
+        "embeddings_constraint",
+        "_table",
+        "_trainable",
+    )
+    _fixed = frozenset({*_of_table, "input_dim"}) - {"_trainable"}
     _counts: ClassVar[dict[str, itertools.count[int]]] = {}
 
     def __init__(
@@ -46,9 +50,9 @@ class TableLayer(Fixed):
         input_dim: int,
         output_dim: int,
         embeddings_initializer: initializers.InitializerLike = "uniform",
-        embeddings_regularizer: None = None,
-        activity_regularizer: None = None,
-        embeddings_constraint: None = None,
+        embeddings_regularizer: regularizers.RegularizerLike | None = None,
+        activity_regularizer: regularizers.RegularizerLike | None = None,
+        embeddings_constraint: constraints.ConstraintLike | None = None,
         mask_zero: bool = False,
         input_length: int | tuple[int, ...] | None = None,
         *,
@@ -63,27 +67,67 @@ class TableLayer(Fixed):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        _refuse_not_yet(locals())
-        self.input_dim = _checks.integer(input_dim, "input_dim", 1)
+        input_dim = _checks.integer(input_dim, "input_dim", 1)
         self.output_dim = _checks.integer(output_dim, "output_dim", 0)
         self.dtype = _checks.float_dtype(dtype)
-        self.mask_zero = bool(mask_zero)
-        self.input_length = _length(input_length)
-        self.padding_idx = self._row(padding_idx, "padding_idx")
+        self.padding_idx = _row(padding_idx, "padding_idx", input_dim)
         self.out_of_range = _checks.one_of(
             out_of_range, "out_of_range", ("raise", "clip", "zero", "wrap")
         )
         self.seed = None if seed is None else _checks.integer(seed, "seed", 0, 2**64 - 1)
+        self.max_norm = None if max_norm is None else _checks.positive(max_norm, "max_norm")
+        self.norm_type = _checks.positive(norm_type, "norm_type", or_inf=True)
         self.embeddings_initializer = initializers.get(embeddings_initializer, self.seed)
-        self.name = self._default_name() if name is None else str(name)
-        array = self._initial(weights)
+        self.embeddings_regularizer = regularizers.get(
+            embeddings_regularizer, "embeddings_regularizer"
+        )
+        self.embeddings_constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
+        self._set_own(mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name)
+        array = self._initial(weights, input_dim)
         self._table = Table(
             array,
             out_of_range=self.out_of_range,
             padding_idx=self.padding_idx,
+            max_norm=self.max_norm,
+            norm_type=self.norm_type,
             writeable=array.flags.writeable,
         )
         self.trainable = trainable
+
+    def _set_own(
+        self,
+        mask_zero: bool,
+        input_length: int | tuple[int, ...] | None,
+        activity_regularizer: regularizers.RegularizerLike | None,
+        scale_grad_by_freq: bool,
+        name: str | None,
+    ) -> None:
+        """Set what is not the table's: layers that share one may differ in it."""
+        self.mask_zero = bool(mask_zero)
+        self.input_length = _length(input_length)
+        self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
+        self.scale_grad_by_freq = bool(scale_grad_by_freq)
+        self.name = self._default_name() if name is None else str(name)
+
+    @classmethod
+    def _sharing(
+        cls: type[_Layer], layer: TableLayer, mask_zero: bool | None, **own: Any
+    ) -> _Layer:
+        if not isinstance(layer, TableLayer):
+            raise TypeError(
+                f"the table must be that of a layer (Embedding, EmbeddingBag), not of a "
+                f"{type(layer).__name__}"
+            )
+        made = cls.__new__(cls)
+        made.__dict__.update({name: layer.__dict__[name] for name in cls._of_table})
+        made._set_own(layer.mask_zero if mask_zero is None else mask_zero, **own)
+        return made
+
+    @property
+    def input_dim(self) -> int:
+        """The table's number of rows; `grow` adds some."""
+        rows: int = self._table.array.shape[0]
+        return rows
 
     @property
     def trainable(self) -> bool:
@@ -98,6 +142,75 @@ class TableLayer(Fixed):
                 f"trainable={value!r} needs a writeable matrix, or a copy"
             )
         self._trainable = bool(value)
+
+    def freeze(self, rows: ArrayLike) -> None:
+        """Keep rows as they are: no gradient, no update, no decay, no rescaling by `max_norm`.
+
+        In a bag they count as before. The table's other layers keep them too.
+
+        Parameters
+        ----------
+        rows : array_like of int
+
+        Raises
+        ------
+        IndexError
+            If one is outside the table; nothing is frozen then.
+        TypeError
+            If `rows` are not integers.
+        """
+        self._table.freeze(rows)
+
+    def unfreeze(self, rows: ArrayLike | None = None) -> None:
+        """Let frozen rows have gradients again.
+
+        Parameters
+        ----------
+        rows : array_like of int, optional
+            Frozen or not; all where None.
+
+        Raises
+        ------
+        IndexError, TypeError
+            As `freeze`.
+        """
+        self._table.unfreeze(rows)
+
+    @property
+    def frozen_rows(self) -> NDArray[np.int64]:
+        """The rows that `freeze` keeps, ascending."""
+        return self._table.frozen_rows()
+
+    def grow(self, new_input_dim: int) -> None:
+        """Add rows to the table, and to the state of its optimizer.
+
+        The initializer makes the new rows: those that a table of `new_input_dim` rows would have
+        there, where it can make a range of rows (`pyembed.initializers` says which cannot: these
+        make a small table of the new rows alone). The new rows have no optimizer state; step counts
+        go on.
+
+        The table moves into new memory, so `embeddings` is another view from now on; a matrix that
+        it shared by `from_pretrained` is no longer part of it. There must be memory for the old and
+        the new table while rows are copied.
+
+        Parameters
+        ----------
+        new_input_dim : int
+            At least `input_dim`.
+
+        Raises
+        ------
+        ValueError
+            If it is none; nothing has changed then.
+        """
+        rows = _checks.integer(new_input_dim, "new_input_dim", self.input_dim)
+        array = _core.zeros((rows, self.output_dim), self.dtype)
+        array[self.input_dim :] = self._made_rows(self.input_dim, rows)
+        optimizer = _claims.owner(self._table)
+        if optimizer is None:
+            self._table.grow(array)
+        else:
+            optimizer._grow(self._table, array)
 
     @property
     def embeddings(self) -> NDArray[Any]:
@@ -177,15 +290,20 @@ class TableLayer(Fixed):
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
             "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
+            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
             "mask_zero": self.mask_zero,
             "input_length": self.input_length,
             "trainable": self.trainable,
             "padding_idx": self.padding_idx,
+            "max_norm": self.max_norm,
+            "norm_type": self.norm_type,
+            "scale_grad_by_freq": self.scale_grad_by_freq,
             "out_of_range": self.out_of_range,
             "dtype": self.dtype,
             "seed": self.seed,
             "name": self.name,
-            **_NOT_YET,
         }
 
     def compute_mask(self, ids: ArrayLike) -> NDArray[np.bool_] | None:
@@ -220,47 +338,73 @@ class TableLayer(Fixed):
                 f"input_length={self.input_length}"
             )
 
-    def _gradient(self, ids: Any, grad_output: Any, *bag: Any) -> SparseGrad:
+    def _call(self, ids: Any, grad_output: Any, *bag: Any, **lookup: Any) -> BackwardCall:
+        """Return what a step needs of one backward call, checked."""
         if not self.trainable:
             raise RuntimeError(
                 f"{self.name} is not trainable (trainable=False): it has no gradient"
             )
         if self.input_length is not None:
             self._check_length(ids)
-        call = BackwardCall(ids, grad_output, self.output_dim, self.dtype, *bag)
-        return SparseGrad(self._table, (call,))
+        return BackwardCall(
+            ids,
+            grad_output,
+            self.output_dim,
+            self.dtype,
+            *bag,
+            table=self._table,
+            by_frequency=self.scale_grad_by_freq,
+            **lookup,
+        )
 
-    def _row(self, row: int | None, name: str) -> int | None:
-        """`row` counted from the start of the table."""
-        if row is None:
-            return None
-        row = _checks.integer(row, name, -self.input_dim, self.input_dim - 1)
-        return row % self.input_dim
+    def _with_activity(self, grad_output: Any, output: NDArray[Any], batch_size: int) -> Any:
+        """Return the upstream gradient with that of the activity regularizer."""
+        added = gradient_of(self.activity_regularizer, "activity_regularizer", output)
+        return np.asarray(grad_output) + added / output.dtype.type(max(batch_size, 1))
 
-    def _initial(self, weights: Any) -> NDArray[Any]:
+    def _loss_of_rows(self, ids: ArrayLike | None) -> float:
+        """Return the regularizer's loss over the distinct rows of ids, or over the table."""
+        if self.embeddings_regularizer is None:
+            return 0.0
+        if ids is None:
+            return float(self.embeddings_regularizer(self.embeddings))
+        rows = np.unique(self._table.resolve(ids))
+        return float(self.embeddings_regularizer(self._table.gather(rows[rows >= 0])))
+
+    def _loss_of_output(self, output: NDArray[Any], batch_size: int) -> float:
+        if self.activity_regularizer is None or output.size == 0:
+            return 0.0
+        return float(self.activity_regularizer(output)) / batch_size
+
+    def _initial(self, weights: Any, rows: int) -> NDArray[Any]:
         """Return the array that becomes the table."""
         if isinstance(weights, _Shared):
             # A view: whatever becomes of the caller's array object, the table keeps its shape.
             return weights.matrix.view(np.ndarray)
         if weights is None:
-            return self._initialized(self.embeddings_initializer)
+            table = self._made_rows(0, rows)
+            if self.padding_idx is not None:
+                table[self.padding_idx] = 0.0
+            return table
         if isinstance(weights, Sequence) and len(weights) == 1 and np.ndim(weights[0]) == 2:
             weights = weights[0]
-        return self._copied(weights, "weights")
+        return self._copied(weights, rows, "weights")
 
-    def _initialized(self, initializer: Callable[..., Any]) -> NDArray[Any]:
-        made = initializer((self.input_dim, self.output_dim), dtype=self.dtype)
+    def _made_rows(self, begin: int, end: int) -> NDArray[Any]:
+        """Return the rows [begin, end) that the initializer makes of a table of `end` rows."""
+        initializer = self.embeddings_initializer
+        shape = (end - begin, self.output_dim)
         # Only our own are known to make what is asked, in memory that nobody else holds.
         if not initializers.is_builtin(initializer):
-            made = self._copied(made, "the array that embeddings_initializer made")
-        table: NDArray[Any] = made
-        if self.padding_idx is not None:
-            table[self.padding_idx] = 0.0
-        return table
+            made = initializer(shape, dtype=self.dtype)
+            return self._copied(made, end - begin, "the array that embeddings_initializer made")
+        if not initializer.in_parts:
+            return initializer(shape, dtype=self.dtype)
+        return initializer(shape, dtype=self.dtype, first_row=begin, total_rows=end)
 
-    def _copied(self, values: Any, name: str) -> NDArray[Any]:
+    def _copied(self, values: Any, rows: int, name: str) -> NDArray[Any]:
         values = np.asarray(values)
-        shape = (self.input_dim, self.output_dim)
+        shape = (rows, self.output_dim)
         if values.shape != shape:
             raise ValueError(f"{name} has shape {values.shape}, but must have shape {shape}")
         if values.dtype.kind not in "fiu":
@@ -277,11 +421,9 @@ class TableLayer(Fixed):
         return f"{base}_{number}" if number else base
 
 
-def _refuse_not_yet(given: dict[str, Any]) -> None:
-    for argument, neutral in _NOT_YET.items():
-        value = given[argument]
-        if value is not neutral and not (np.isscalar(value) and value == neutral):
-            raise NotImplementedError(f"{argument}={value!r} is not supported by this version")
+def _row(row: int | None, name: str, rows: int) -> int | None:
+    """Return a checked row, counted from the start of a table of `rows` rows."""
+    return None if row is None else _checks.integer(row, name, -rows, rows - 1) % rows
 
 
 def _length(value: Any) -> int | tuple[int, ...] | None:

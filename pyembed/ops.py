@@ -55,10 +55,10 @@ def gather_bag(
     ids : array_like of int, shape (n,) or (bags, length)
     offsets : array_like of int32 or int64, shape (bags,), or None
         Where each bag starts in ids of one axis; None for ids of two.
-    mode : {'sum', 'mean', 'sqrtn'}
+    mode : {'sum', 'mean', 'max', 'sqrtn'}
         As in `pyembed.EmbeddingBag`.
     weights : array_like, shape of ids, optional
-        Of table's dtype.
+        Of table's dtype; not with ``mode='max'``.
     out : ndarray, shape (bags, D), optional
         Where the result goes.
 

@@ -23,15 +23,31 @@ def results(dtype):
         yield from pe.ops.coalesce(ids, rows)
         for mode in ("sum", "mean", "sqrtn"):
             yield pe.ops.gather_bag(table, ids, offsets, mode=mode, weights=weights)
+            linear = pe.EmbeddingBag.from_pretrained(table, mode=mode)
+            yield linear.backward_weights(ids, rows[:1000], offsets, weights)
+        largest = pe.EmbeddingBag.sharing(bag, "max")
+        yield largest(ids, offsets)
+        yield largest.backward(ids, rows[:1000], offsets).to_dense()
         for _ in range(3):
             opt.step(bag.backward(ids, rows[:1000], offsets, weights) * 0.3)
             yield bag.embeddings
         big = rng.integers(0, 10**6, 100_000)  # enough to sort by several threads
         yield from pe.ops.coalesce(big, np.ones((100_000, 1), dtype))
-        emb = pe.Embedding(700, dim, "normal", dtype=dtype, seed=3)
+        emb = pe.Embedding(
+            700,
+            dim,
+            "truncated_normal",
+            pe.regularizers.L1L2(0.1, 0.2),
+            embeddings_constraint=pe.constraints.MaxNorm(0.5, axis=1),
+            max_norm=0.4,
+            scale_grad_by_freq=True,
+            dtype=dtype,
+            seed=3,
+        )
         sgd = pe.SparseSGD(emb, 0.1, 0.9, True)
-        for _ in range(2):
-            sgd.step(emb.backward(ids, rows))
+        for key in range(2):
+            yield emb(ids, dropout=0.2, key=key)
+            sgd.step(emb.backward(ids, rows, dropout=0.2, key=key))
             yield emb.embeddings
 
 

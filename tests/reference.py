@@ -75,7 +75,7 @@ def divisor(mode, weights):
 
 
 def _bags(ids, offsets, weights, rows):
-    """For each bag: its positions that have a row, and their weights."""
+    """For each bag: its positions that count, and their weights."""
     flat = None if weights is None else np.asarray(weights).reshape(-1)
     for begin, end in bag_bounds(ids, offsets):
         kept = [p for p in range(begin, end) if rows[p] >= 0]
@@ -89,6 +89,9 @@ def gather_bag(
     out = []
     for kept, bag_weights in _bags(ids, offsets, weights, rows):
         summands = table[rows[kept]]
+        if mode == "max":
+            out.append(summands.max(axis=0) if kept else np.zeros(table.shape[1], table.dtype))
+            continue
         if weights is not None:
             summands = bag_weights[:, None] * summands
         by = table.dtype.type(divisor(mode, bag_weights))
@@ -98,18 +101,129 @@ def gather_bag(
 
 
 def bag_gradient(
-    table, ids, grad, offsets=None, mode="sum", weights=None, padding=None, out_of_range="raise"
+    table,
+    ids,
+    grad,
+    offsets=None,
+    mode="sum",
+    weights=None,
+    padding=None,
+    out_of_range="raise",
+    frozen=(),
+    by_frequency=False,
+    scale=1.0,
 ):
     """Return (rows, values): the table's gradient as summands, in order of position."""
+    if mode == "max":
+        return _max_gradient(table, ids, grad, offsets, padding, out_of_range, frozen, scale)
     dtype = table.dtype.type
     rows = resolve(ids, len(table), out_of_range, padding)
     values = np.zeros((len(rows), table.shape[1]), dtype)
     for bag, (kept, bag_weights) in enumerate(_bags(ids, offsets, weights, rows)):
         by = divisor(mode, bag_weights)
-        factor = 1.0 / by if by != 0 else 0.0
+        factor = scale / by if by != 0 else 0.0
         for position, weight in zip(kept, bag_weights, strict=True):
-            values[position] = dtype(float(weight) * factor) * grad[bag]
-    return rows[rows >= 0], values[rows >= 0]
+            coefficient = float(weight) * factor
+            if by_frequency:
+                coefficient /= int(np.sum(rows == rows[position]))
+            values[position] = dtype(coefficient) * grad[bag]
+    counts = (rows >= 0) & ~np.isin(rows, frozen)
+    return rows[counts], values[counts]
+
+
+def _max_gradient(table, ids, grad, offsets, padding, out_of_range, frozen, scale):
+    """Each element goes to the first position that attains the maximum of its column."""
+    rows = resolve(ids, len(table), out_of_range, padding)
+    found_rows, found_values = [], []
+    for bag, (kept, _) in enumerate(_bags(ids, offsets, None, rows)):
+        winners = np.argmax(table[rows[kept]], axis=0) if kept else np.array([], int)
+        for at, position in enumerate(kept):
+            won = winners == at
+            if won.any() and rows[position] not in frozen:
+                found_rows.append(rows[position])
+                found_values.append(np.where(won, table.dtype.type(scale) * grad[bag], 0))
+    values = np.array(found_values, table.dtype).reshape(len(found_rows), table.shape[1])
+    return np.array(found_rows, np.int64), values
+
+
+def sum_columns(values):
+    """Sum float64 values (D,) over eight lanes, column k in lane k % 8, then the lanes in pairs."""
+    lanes = [0.0] * 8
+    for column, value in enumerate(values.tolist()):
+        lanes[column % 8] += value
+    for half in (4, 2, 1):
+        lanes = [lanes[lane] + lanes[lane + half] for lane in range(half)]
+    return lanes[0]
+
+
+def weight_gradient(
+    table, ids, grad, offsets=None, mode="sum", weights=None, padding=None, out_of_range="raise"
+):
+    """Return the gradient of each id's weight, in the shape of ids."""
+    rows = resolve(ids, len(table), out_of_range, padding)
+    out = np.zeros(len(rows), table.dtype)
+    for bag, (kept, bag_weights) in enumerate(_bags(ids, offsets, weights, rows)):
+        by = divisor(mode, bag_weights)
+        if by == 0:
+            continue
+        wide = grad[bag].astype(np.float64)
+        dots = [sum_columns(table[rows[p]].astype(np.float64) * wide) for p in kept]
+        weighted = 0.0
+        for weight, dot in zip(bag_weights, dots, strict=True):
+            weighted += float(weight) * dot
+        for position, weight, dot in zip(kept, bag_weights, dots, strict=True):
+            if mode == "mean":
+                dot = (dot - weighted / by) / by
+            if mode == "sqrtn":
+                dot = (dot - float(weight) * (weighted / by) / by) / by
+            out[position] = dot
+    return out.reshape(np.shape(ids))
+
+
+def row_norm(x, p=2.0):
+    x = np.abs(x.astype(np.float64))
+    if p == 2.0:
+        return math.sqrt(sum_columns(x * x))
+    if p == 1.0:
+        return sum_columns(x)
+    if p == math.inf:
+        return float(x.max(initial=0.0))
+    return sum_columns(np.array([math.pow(value, p) for value in x.tolist()])) ** (1.0 / p)
+
+
+def renormalise(table, rows, max_norm, p=2.0):
+    for row in np.unique(rows):
+        norm = row_norm(table[row], p)
+        if norm > max_norm:
+            table[row] *= table.dtype.type(max_norm / (norm + 1e-7))
+
+
+def dropped(rows, rate, key):
+    """Return which rows word-type dropout drops with this key."""
+    words = [philox([0, 1, row & 0xFFFFFFFF, row >> 32], key) for row in map(int, rows)]
+    return np.array([unit_interval(*w[:2]) < rate for w in words], bool)
+
+
+def penalised(w, g, l1=0.0, l2=0.0):
+    """Return the gradient of rows with that of l1 sum |w| + l2 sum w^2."""
+    if l1 == 0.0 and l2 == 0.0:
+        return g
+    dtype = w.dtype.type
+    return g + dtype(l1) * np.sign(w) + 2 * dtype(l2) * w
+
+
+def constrain(w, norm=None, non_negative=False):
+    """Hold rows to a constraint, in place; norm is (low, high, rate)."""
+    if non_negative:
+        w *= w >= 0
+    if norm is not None:
+        low, high, rate = norm
+        for row in w:
+            length = row_norm(row)
+            wanted = min(max(length, low), high)
+            if rate != 1.0:
+                wanted = rate * wanted + (1.0 - rate) * length
+            row *= w.dtype.type(wanted / (1e-7 + length))
 
 
 def sgd(w, buffer, g, lr, momentum=0.0, nesterov=False, decay=0.0):
@@ -150,8 +264,8 @@ def adam(w, m, v, g, t, lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, decay=
 
 
 def philox(counter, key):
-    """Philox4x32-10 of Salmon et al. 2011: counter of 4 and key of 2 words to 4 words."""
-    c, k = list(counter), list(key)
+    """Philox4x32-10 of Salmon et al. 2011: counter of 4 words and key of 64 bits to 4 words."""
+    c, k = list(counter), [key & 0xFFFFFFFF, key >> 32]
     for _ in range(10):
         a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
         c = [
@@ -164,11 +278,14 @@ def philox(counter, key):
     return c
 
 
+def unit_interval(high, low):
+    return ((high << 32 | low) >> 11) * 2.0**-53 + 2.0**-54
+
+
 def uniforms(seed, row, pair):
     """Return the two numbers in (0, 1) behind columns 2 pair and 2 pair + 1 of a row."""
-    key = [seed & 0xFFFFFFFF, seed >> 32]
-    words = philox([pair, 0, row & 0xFFFFFFFF, row >> 32], key)
-    return [((words[i] << 32 | words[i + 1]) >> 11) * 2.0**-53 + 2.0**-54 for i in (0, 2)]
+    words = philox([pair, 0, row & 0xFFFFFFFF, row >> 32], seed)
+    return [unit_interval(*words[:2]), unit_interval(*words[2:])]
 
 
 def truncated_normal(u):

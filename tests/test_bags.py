@@ -7,7 +7,8 @@ import pyembed as pe
 import reference
 from strategies import bags_of_ids, floats, tables
 
-MODES = st.sampled_from(["sum", "mean", "sqrtn"])
+LINEAR = st.sampled_from(["sum", "mean", "sqrtn"])
+MODES = LINEAR | st.just("max")
 
 TABLE = np.arange(1.0, 11.0, dtype=np.float32).reshape(5, 2)
 IDS = [3, 1, 1, 1, 4, 0]
@@ -23,22 +24,36 @@ def test_worked_case():
     )
 
 
-@given(st.data(), MODES, st.booleans(), st.sampled_from(["clip", "zero", "wrap"]))
-def test_bags_are_the_reference_to_the_bit(data, mode, weighted, policy):
+@given(st.data(), MODES, st.sampled_from(["clip", "zero", "wrap"]))
+def test_bags_are_the_reference_to_the_bit(data, mode, policy):
     table = data.draw(tables())
+    if data.draw(st.booleans()):  # with many ties
+        table = np.round(table)
     ids, offsets = data.draw(bags_of_ids(-2, len(table) + 2))
-    padding = data.draw(st.none() | st.integers(0, len(table) - 1))
+    rows_of_table = st.integers(0, len(table) - 1)
+    padding = data.draw(st.none() | rows_of_table)
+    frozen = data.draw(st.lists(rows_of_table, max_size=3))
+    scale = data.draw(st.sampled_from([1.0, 0.3]))
+    by_frequency = mode != "max" and data.draw(st.booleans())
     rng = np.random.default_rng(3)
+    weighted = mode != "max" and data.draw(st.booleans())
     weights = floats(rng, ids.shape, table.dtype) if weighted else None
     bag = pe.EmbeddingBag.from_pretrained(
-        table, trainable=True, mode=mode, padding_idx=padding, out_of_range=policy
+        table,
+        trainable=True,
+        mode=mode,
+        padding_idx=padding,
+        out_of_range=policy,
+        scale_grad_by_freq=by_frequency,
     )
+    bag.freeze(np.array(frozen, int))
     rule = {"mode": mode, "weights": weights, "padding": padding, "out_of_range": policy}
     result = bag(ids, offsets, weights)
     np.testing.assert_array_equal(result, reference.gather_bag(table, ids, offsets, **rule))
 
     grad = floats(rng, result.shape, table.dtype)
-    sparse = bag.backward(ids, grad, offsets, weights)
+    sparse = bag.backward(ids, grad, offsets, weights) * scale
+    rule |= {"frozen": frozen, "by_frequency": by_frequency, "scale": scale}
     rows, values = reference.bag_gradient(table, ids, grad, offsets, **rule)
     np.testing.assert_array_equal(sparse.ids, rows)
     np.testing.assert_array_equal(sparse.values, values)
@@ -47,7 +62,51 @@ def test_bags_are_the_reference_to_the_bit(data, mode, weighted, policy):
     )
 
 
-@given(st.data(), MODES)
+@given(st.data(), LINEAR, st.booleans(), st.sampled_from(["clip", "zero", "wrap"]))
+def test_gradients_of_weights_are_the_reference_to_the_bit(data, mode, weighted, policy):
+    table = data.draw(tables())
+    ids, offsets = data.draw(bags_of_ids(-2, len(table) + 2))
+    padding = data.draw(st.none() | st.integers(0, len(table) - 1))
+    rng = np.random.default_rng(3)
+    weights = floats(rng, ids.shape, table.dtype) if weighted else None
+    bag = pe.EmbeddingBag.from_pretrained(
+        table, mode=mode, padding_idx=padding, out_of_range=policy
+    )
+    bags = len(ids) if offsets is None else len(offsets)
+    grad = floats(rng, (bags, table.shape[1]), table.dtype)
+    np.testing.assert_array_equal(
+        bag.backward_weights(ids, grad, offsets, weights),
+        reference.weight_gradient(
+            table, ids, grad, offsets, mode, weights, padding=padding, out_of_range=policy
+        ),
+        strict=True,
+    )
+
+
+def test_a_sum_of_lookups_and_of_all_kinds_of_bags(threads, dtype, rng):
+    table = np.round(rng.standard_normal((50, 20)), 1).astype(dtype)
+    emb = pe.Embedding(50, 20, weights=table, dtype=dtype, padding_idx=4)
+    grads, summands = [], []
+    for mode, by_frequency in [("max", False), ("mean", True), ("sum", False), ("max", False)]:
+        bag = pe.EmbeddingBag.sharing(emb, mode, scale_grad_by_freq=by_frequency)
+        ids = rng.integers(0, 50, (700, 5))
+        grad = rng.standard_normal((700, 20)).astype(dtype)
+        grads.append(bag.backward(ids, grad))
+        rule = {"mode": mode, "padding": 4, "by_frequency": by_frequency}
+        summands.append(reference.bag_gradient(table, ids, grad, **rule))
+        grad = rng.standard_normal((300, 20)).astype(dtype)
+        grads.append(emb.backward(ids[:300, 0], grad))
+        summands.append(reference.bag_gradient(table, ids[:300, :1], grad, mode="sum", padding=4))
+    total = sum(grads[1:], start=grads[0])
+    rows, values = (np.concatenate(parts) for parts in zip(*summands, strict=True))
+    np.testing.assert_array_equal(total.ids, rows)
+    np.testing.assert_array_equal(total.values, values)
+    np.testing.assert_array_equal(
+        total.to_dense(), reference.scatter_add(np.zeros_like(table), rows, values)
+    )
+
+
+@given(st.data(), LINEAR)
 def test_gradient_against_the_float64_one_hot_layer(data, mode):
     table = data.draw(tables())
     ids, offsets = data.draw(bags_of_ids(0, len(table)))
@@ -71,7 +130,7 @@ def test_gradient_against_the_float64_one_hot_layer(data, mode):
     )
 
 
-@given(st.data(), MODES)
+@given(st.data(), LINEAR)
 def test_weights_of_as_many_ids_as_bags(data, mode):
     # As many sources as rows of the gradient, but not one for one.
     lengths = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=8))
@@ -208,13 +267,13 @@ def test_offsets_are_kept_by_value():
 def test_errors_of_ops_name_their_own_arguments():
     with pytest.raises(TypeError, match=r"^weights must have dtype float32, not float64"):
         pe.ops.gather_bag(TABLE, [[1, 2]], None, weights=np.ones((1, 2)))
-    with pytest.raises(NotImplementedError, match="mode='max'"):
-        pe.ops.gather_bag(TABLE, [[1, 2]], None, mode="max")
+    with pytest.raises(ValueError, match=r"^mode='max' takes no weights"):
+        pe.ops.gather_bag(TABLE, [[1, 2]], None, mode="max", weights=np.ones((1, 2), np.float32))
     with pytest.raises(TypeError, match=r"^rows must have dtype float32, not float64"):
         pe.ops.scatter_add(TABLE.copy(), [1], np.ones((1, 2)))
 
 
 @pytest.mark.parametrize("mode", ["avg", "", None, 1])
 def test_unknown_mode(mode):
-    with pytest.raises(ValueError, match=r"mode=.* is none of 'mean', 'sum', 'sqrtn'"):
+    with pytest.raises(ValueError, match=r"mode=.* is none of 'mean', 'sum', 'max', 'sqrtn'"):
         pe.EmbeddingBag(5, 2, mode=mode)

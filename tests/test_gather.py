@@ -217,3 +217,39 @@ def test_misaligned_inputs_are_copied_and_outputs_refused(rng):
 def test_bad_table(table, error, message):
     with pytest.raises(error, match=message):
         pe.ops.gather(table, [0])
+
+
+@given(st.data(), st.sampled_from(["clip", "zero", "wrap"]), st.sampled_from([0.0, 0.3, 0.9, 1.0]))
+def test_dropout_is_the_reference_to_the_bit(data, policy, rate):
+    table = data.draw(tables())
+    ids = data.draw(arrays_of_ids(len(table)))
+    key = data.draw(st.integers(0, 2**64 - 1))
+    emb = pe.Embedding.from_pretrained(table, trainable=True, out_of_range=policy)
+    dropped = reference.dropped(np.arange(len(table)), rate, key)
+    scale = 1.0 / (1.0 - rate) if rate < 1.0 else 0.0
+    expected = reference.gather(table, ids) * table.dtype.type(scale)
+    expected[dropped[ids.astype(int)]] = 0.0
+    np.testing.assert_array_equal(emb(ids, dropout=rate, key=key), expected)
+
+    grad = np.ones((*ids.shape, table.shape[1]), table.dtype)
+    kept = ids.astype(int)[~dropped[ids.astype(int)]]
+    sparse = emb.backward(ids, grad, dropout=rate, key=key)
+    np.testing.assert_array_equal(sparse.ids, kept.reshape(-1))
+    np.testing.assert_array_equal(sparse.values, table.dtype.type(scale))
+
+
+@given(st.data(), st.sampled_from([0.5, 1.0, 2.0, 3.0, np.inf]))
+def test_max_norm_is_the_reference(data, p):
+    table = data.draw(tables()).copy()
+    ids = data.draw(arrays_of_ids(len(table)))
+    padding = data.draw(st.none() | st.integers(0, len(table) - 1))
+    expected = table.copy()
+    rows = ids.astype(int).reshape(-1)
+    reference.renormalise(expected, rows[rows != padding], 1.5, p)
+    emb = pe.Embedding.from_pretrained(table, padding_idx=padding, max_norm=1.5, norm_type=p)
+    result = emb(ids)
+    np.testing.assert_array_equal(result, emb.embeddings[ids.astype(int)])
+    if p in (1.0, 2.0, np.inf):
+        np.testing.assert_array_equal(table, expected)
+    else:  # the last bit of a power is its library's
+        np.testing.assert_allclose(table, expected, rtol=1e-6)

@@ -57,29 +57,6 @@ def test_unknown_out_of_range(layer, value):
         layer(3, 2, out_of_range=value)
 
 
-@pytest.mark.parametrize(
-    ("argument", "value"),
-    [
-        ("embeddings_regularizer", "l2"),
-        ("activity_regularizer", "l1"),
-        ("embeddings_constraint", "max_norm"),
-        ("max_norm", 1.0),
-        ("norm_type", 1.0),
-        ("scale_grad_by_freq", True),
-    ],
-)
-def test_arguments_not_supported_yet(layer, argument, value):
-    with pytest.raises(NotImplementedError, match=f"{argument}={value!r} is not supported by this"):
-        layer(3, 2, **{argument: value})
-
-
-def test_modes_not_supported_yet():
-    with pytest.raises(NotImplementedError, match="mode='max' is not supported by this version"):
-        pe.EmbeddingBag(3, 2, mode="max")
-    with pytest.raises(NotImplementedError, match="update='exact' is not supported by this"):
-        pe.SparseAdam(pe.Embedding(3, 2), update="exact")
-
-
 def test_unknown_keyword(layer):
     with pytest.raises(TypeError, match="output_dims"):
         layer(3, 2, output_dims=4)

@@ -90,6 +90,48 @@ def test_large_batches_with_a_hot_id(name, dim, threads, dtype, rng):
     np.testing.assert_array_equal(emb.embeddings, expected.table)
 
 
+# Every kind of regularization beside its reference: arguments of the layer, penalty, constraint.
+REGULARIZATIONS = [
+    ({"embeddings_regularizer": pe.regularizers.L1(0.02)}, {"l1": 0.02}, {}),
+    ({"embeddings_regularizer": pe.regularizers.L2(0.03)}, {"l2": 0.03}, {}),
+    (
+        {
+            "embeddings_regularizer": pe.regularizers.L1L2(0.02, 0.03),
+            "embeddings_constraint": pe.constraints.NonNeg(),
+        },
+        {"l1": 0.02, "l2": 0.03},
+        {"non_negative": True},
+    ),
+    ({"embeddings_constraint": pe.constraints.MaxNorm(0.7, axis=1)}, {}, {"norm": (0, 0.7, 1)}),
+    ({"embeddings_constraint": pe.constraints.UnitNorm(axis=-1)}, {}, {"norm": (1, 1, 1)}),
+    (
+        {"embeddings_constraint": pe.constraints.MinMaxNorm(0.5, 0.8, 0.6, axis=(1,))},
+        {},
+        {"norm": (0.5, 0.8, 0.6)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "penalty", "constraint"), REGULARIZATIONS, ids=str)
+@pytest.mark.parametrize("dim", [1, 7, 64, 100])
+def test_regularization_in_the_pass(arguments, penalty, constraint, dim, threads, dtype, rng):
+    def update(w, state, g, t):
+        adam_reference(w, state, reference.penalised(w, g, **penalty), t)
+        reference.constrain(w, **constraint)
+
+    table = rng.standard_normal((300, dim)).astype(dtype)
+    expected = Reference(table, update)
+    emb = pe.Embedding(300, dim, weights=table, dtype=dtype, **arguments)
+    opt = pe.SparseAdam(emb, **ADAM)
+    for _ in range(2):
+        ids = rng.integers(0, 300, 900)
+        ids[rng.random(900) < 0.5] = 11
+        grad = rng.standard_normal((900, dim)).astype(dtype)
+        opt.step(emb.backward(ids, grad))
+        expected.step(ids, grad)
+    np.testing.assert_array_equal(emb.embeddings, expected.table)
+
+
 def test_bags_and_lookups_train_one_table_in_one_step(threads, dtype, rng):
     table = rng.standard_normal((50, 20)).astype(dtype)
     bag = pe.EmbeddingBag(50, 20, mode="mean", weights=table, dtype=dtype, padding_idx=2)
@@ -287,7 +329,7 @@ def test_a_learning_rate_may_release_its_optimizer():
         (lambda e: pe.SparseSGD(e, momentum=1.0), "momentum=1.0 must be"),
         (lambda e: pe.SparseSGD(e, nesterov=True), "nesterov=True needs a momentum"),
         (lambda e: pe.SparseSGD([]), "tables is empty"),
-        (lambda e: pe.SparseSGD([e, e]), "stands in tables twice"),
+        (lambda e: pe.SparseSGD([e, e]), "stands in tables twice: name it once"),
     ],
 )
 def test_unusable_arguments(make, message):

@@ -267,8 +267,10 @@ BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool incl
 }
 
 template <class T>
-WeightsArgument<T> weights_argument(py::handle object, const char* name, const IdsArgument& ids) {
+WeightsArgument<T> weights_argument(py::handle object, const char* name, const IdsArgument& ids,
+                                    Pooling pooling) {
     if (object.is_none()) return {py::none(), nullptr};
+    if (pooling == Pooling::max) throw py::value_error(std::string("mode='max' takes no ") + name);
     py::array array = as_array(object);
     check_dtype<T>(array, name);
     check_shape(array, name, ids.shape());
@@ -288,7 +290,8 @@ Pooling pooling_argument(const std::string& mode) {
     if (mode == "sum") return Pooling::sum;
     if (mode == "mean") return Pooling::mean;
     if (mode == "sqrtn") return Pooling::sqrtn;
-    throw py::value_error("mode='" + mode + "' is none of 'sum', 'mean', 'sqrtn'");
+    if (mode == "max") return Pooling::max;
+    throw py::value_error("mode='" + mode + "' is none of 'mean', 'sum', 'max', 'sqrtn'");
 }
 
 void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows) {
@@ -318,7 +321,7 @@ void refuse_overlap(const py::array& written, const char* written_name, py::hand
     template RowsArgument<const T> input_rows<T>(py::handle, const char*, const Shape&); \
     template RowsArgument<T> output_rows<T>(py::handle, const char*, const Shape&);      \
     template RowsArgument<T> new_rows<T>(const Shape&);                                  \
-    template WeightsArgument<T> weights_argument<T>(py::handle, const char*, const IdsArgument&);
+    template WeightsArgument<T> weights_argument<T>(py::handle, const char*, const IdsArgument&, Pooling);
 PYEMBED_FOR(float)
 PYEMBED_FOR(double)
 #undef PYEMBED_FOR

@@ -69,14 +69,15 @@ struct BagsArgument {
 };
 BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool include_last_offset);
 
-// Per-sample weights of ids' shape, or None. The dtype is the table's.
+// Per-sample weights of ids' shape, or None, as max pooling wants. The dtype is the table's.
 template <class T>
 struct WeightsArgument {
     py::object array;  // or None
     const T* data;
 };
 template <class T>
-WeightsArgument<T> weights_argument(py::handle object, const char* name, const IdsArgument& ids);
+WeightsArgument<T> weights_argument(py::handle object, const char* name, const IdsArgument& ids,
+                                    Pooling pooling);
 
 OutOfRange out_of_range_argument(const std::string& name);
 Pooling pooling_argument(const std::string& mode);

@@ -3,19 +3,21 @@
 
 #include <memory>
 
+#include "../buffer.h"
 #include "../operations.h"
 #include "arguments.h"
 #include "table.h"
 
 namespace pyembed {
 
-// One backward call: borrows the caller's arrays, does no arithmetic.
+// One backward call: borrows the caller's arrays, does no arithmetic. Only max pooling looks at the table.
 class BackwardCall {
   public:
-    // Without a mode, a plain lookup: gradient has ids' shape and `dim`. With one, a bag's. Errors call the
-    // gradient by the name given.
+    // Without a mode, a plain lookup: gradient has ids' shape and `dim`. With one, a bag's; of `table`, where
+    // the mode is max. Errors call the gradient by the name given.
     BackwardCall(py::handle ids, py::handle gradient, i64 dim, const std::string& dtype, py::handle offsets,
                  py::handle weights, const std::optional<std::string>& mode, bool include_last_offset,
+                 const Table* table, bool by_frequency, const Dropout& dropout,
                  const std::string& gradient_name = "grad_output");
 
     BackwardCall scaled(double factor) const;
@@ -28,6 +30,9 @@ class BackwardCall {
     void refuse_overlap_with(const py::array& written, const char* name) const;
 
   private:
+    template <class T>
+    void find_winners(const Table& table, i64 dim);
+
     std::string gradient_name_;
     IdsArgument ids_;
     std::shared_ptr<const BagsArgument> bags_;
@@ -36,6 +41,9 @@ class BackwardCall {
     std::variant<Rows<const float>, Rows<const double>> gradient_;
     py::object weights_array_;  // or None
     const void* weights_ = nullptr;
+    std::shared_ptr<const Buffer> winners_;
+    bool by_frequency_ = false;
+    Dropout dropout_;
     double scale_ = 1.0;
 };
 

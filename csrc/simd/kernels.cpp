@@ -5,7 +5,11 @@
 #include "add_rows_atomically.h"
 #include "add_segments.h"
 #include "copy_rows.h"
+#include "dot_rows.h"
+#include "max_rows.h"
 #include "pool_rows.h"
+#include "row_norms.h"
+#include "scale_rows.h"
 #include "step_segments.h"
 #include "store_segments.h"
 
@@ -23,6 +27,10 @@ template <class T>
 constexpr Kernels<T> kernels_of = {
     copy_rows<T>,
     pool_rows<T>,
+    max_rows<T>,
+    dot_rows<T>,
+    row_norms<T>,
+    scale_rows<T>,
     add_rows_atomically<T>,
     copy_sources<T>,
     sum_sources<T>,

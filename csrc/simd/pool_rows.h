@@ -10,14 +10,16 @@ namespace pyembed {
 namespace {
 
 template <class T>
-struct BagTerms {
+struct BagTerms : PlainTerms<T> {
     Rows<const T> table;
     const i64* rows;
     const T* weights;
     i64 count;  // of all bags together
 
+    PYEMBED_INLINE BagTerms(Rows<const T> t, const BagRows<T>& bags, i64 n)
+        : table(t), rows(bags.rows), weights(bags.weights), count(n) {}
     PYEMBED_INLINE const T* row(i64 i) const { return table.row(rows[i]); }
-    PYEMBED_INLINE bool weighted() const { return weights != nullptr; }
+    PYEMBED_INLINE Take take() const { return weights != nullptr ? Take::scaled : Take::whole; }
     PYEMBED_INLINE T coefficient(i64 i) const { return weights[i]; }
     PYEMBED_INLINE void prefetch(i64 i) const {
         if (i + prefetch_distance < count) prefetch_row(row(i + prefetch_distance), table.dim);
@@ -27,7 +29,7 @@ struct BagTerms {
 template <class T>
 void pool_rows(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride) {
     const i64 count = bags.bags > 0 ? bags.ends[bags.bags - 1] : 0;
-    const BagTerms<T> terms{table, bags.rows, bags.weights, count};
+    const BagTerms<T> terms(table, bags, count);
     const i64 dim = table.dim;
     for (i64 i = 0; i < count && i < prefetch_distance; ++i) prefetch_row(terms.row(i), dim);
     i64 begin = 0;

@@ -9,37 +9,43 @@ namespace pyembed {
 namespace {
 
 template <class T>
-struct SourceTerms {
+struct SourceTerms : PlainTerms<T> {
     Pairs pairs;
     Sources<T> sources;
 
+    PYEMBED_INLINE SourceTerms(const Pairs& p, const Sources<T>& s) : pairs(p), sources(s) {}
+
     PYEMBED_INLINE const T* row(i64 i) const { return sources.row(pairs.source(i)); }
-    PYEMBED_INLINE bool weighted() const { return sources.coefs != nullptr; }
-    PYEMBED_INLINE T coefficient(i64 i) const { return sources.coefs[pairs.source(i)]; }
-    PYEMBED_INLINE void prefetch(i64) const {}
+    PYEMBED_INLINE Take take() const {
+        if (sources.winners != nullptr) return Take::selected;
+        return sources.coefs != nullptr ? Take::scaled : Take::whole;
+    }
+    PYEMBED_INLINE T coefficient(i64 i) const {
+        return sources.coefs != nullptr ? sources.coefs[pairs.source(i)] : T{1};
+    }
+    PYEMBED_INLINE const Position<T>* winners(i64 i) const { return sources.winners[pairs.source(i)]; }
+    PYEMBED_INLINE Position<T> position(i64 i) const { return sources.positions[pairs.source(i)]; }
 };
 
 template <class T>
-struct ChunkTerms {
+struct ChunkTerms : PlainTerms<T> {
     const T* sums;
     i64 dim;
 
+    PYEMBED_INLINE ChunkTerms(const T* s, i64 d) : sums(s), dim(d) {}
     PYEMBED_INLINE const T* row(i64 i) const { return sums + i * dim; }
-    PYEMBED_INLINE bool weighted() const { return false; }
-    PYEMBED_INLINE T coefficient(i64) const { return T{1}; }
-    PYEMBED_INLINE void prefetch(i64) const {}
 };
 
 template <class T>
 void sum_sources(const Pairs& pairs, const Sources<T>& sources, i64 begin, i64 end, i64 dim, T* out) {
-    const SourceTerms<T> terms{pairs, sources};
+    const SourceTerms<T> terms(pairs, sources);
     for (i64 i = begin; i < end && i < begin + prefetch_distance; ++i) prefetch_row(terms.row(i), dim);
     sum_rows(terms, begin, end, dim, out);
 }
 
 template <class T>
 void copy_sources(const Pairs& pairs, const Sources<T>& sources, i64 begin, i64 end, i64 dim, T* out) {
-    const SourceTerms<T> terms{pairs, sources};
+    const SourceTerms<T> terms(pairs, sources);
     for (i64 i = begin; i < end; ++i, out += dim) sum_rows(terms, i, i + 1, dim, out);
 }
 
@@ -64,15 +70,15 @@ i64 first_chunk(const Segments<T>& segments, i64 begin) {
 // The gradient of one segment: where its only source lies, else summed into scratch.
 template <class T>
 PYEMBED_INLINE const T* segment_sum(const Segments<T>& segments, i64 begin, i64 end, T* scratch) {
-    const SourceTerms<T> terms{segments.pairs, segments.sources};
-    if (end - begin == 1 && !terms.weighted()) return terms.row(begin);
+    const SourceTerms<T> terms(segments.pairs, segments.sources);
+    if (end - begin == 1 && terms.take() == Take::whole) return terms.row(begin);
     if (end - begin <= chunk_length) {
         sum_rows(terms, begin, end, segments.dim, scratch);
         return scratch;
     }
     const i64 chunks = (end - begin + chunk_length - 1) / chunk_length;
     const T* const sums = segments.chunk_sums + first_chunk(segments, begin) * segments.dim;
-    sum_rows(ChunkTerms<T>{sums, segments.dim}, 0, chunks, segments.dim, scratch);
+    sum_rows(ChunkTerms<T>(sums, segments.dim), 0, chunks, segments.dim, scratch);
     return scratch;
 }
 

@@ -2,6 +2,7 @@
 
 #include "adam.h"
 #include "reduce_segments.h"
+#include "regularize.h"
 #include "sgd.h"
 
 namespace pyembed {
@@ -14,20 +15,26 @@ struct UpdateRow {
     Rows<T> table;
     Rows<T> state;
     const Rule& rule;
+    const Regularization<T>& regularization;
+    T* scratch;
 
     PYEMBED_INLINE void prefetch(i64 row) const {
         prefetch_row(table.row(row), table.dim, true);
         prefetch_row(state.row(row), state.dim, true);
     }
     PYEMBED_INLINE void operator()(i64 row, const T* gradient) const {
-        update(rule, row, table.row(row), state.row(row), gradient, table.dim);
+        T* const w = table.row(row);
+        gradient = with_penalty(regularization.penalty, w, gradient, scratch, table.dim);
+        update(rule, row, w, state.row(row), gradient, table.dim);
+        constrain(regularization.constraint, w, table.dim);
     }
 };
 
 template <class T, class Rule>
 void step_segments(const Segments<T>& segments, i64 begin, i64 end, T* scratch, Rows<T> table, Rows<T> state,
-                   const Rule& rule) {
-    reduce_segments(segments, begin, end, scratch, UpdateRow<T, Rule>{table, state, rule});
+                   const Rule& rule, const Regularization<T>& regularization) {
+    const UpdateRow<T, Rule> update_row{table, state, rule, regularization, scratch};
+    reduce_segments(segments, begin, end, scratch, update_row);
 }
 
 }  // namespace

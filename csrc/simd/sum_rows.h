@@ -7,44 +7,66 @@
 namespace pyembed {
 namespace {
 
-// The sum's elements [column, column + count lanes of V), in count registers.
-// Terms has row(i) -> const T*, weighted(), coefficient(i), and prefetch(i), called once for each i, for what
-// comes after it. No std:: here: see views.h.
-template <class V, int count, bool weighted, class T, class Terms>
+// How a row counts: as it is; times a coefficient; or that only in the columns that it won.
+enum class Take { whole, scaled, selected };
+
+// What the terms of a sum are unless they say otherwise. Terms have row(i) -> const T*, and prefetch(i),
+// called once for each i, for what comes after it. No std:: here: see views.h.
+template <class T>
+struct PlainTerms {
+    PYEMBED_INLINE Take take() const { return Take::whole; }
+    PYEMBED_INLINE T coefficient(i64) const { return T{1}; }
+    PYEMBED_INLINE const Position<T>* winners(i64) const { return nullptr; }
+    PYEMBED_INLINE Position<T> position(i64) const { return 0; }
+    PYEMBED_INLINE void prefetch(i64) const {}
+};
+
+// The sum's elements [column, column + count lanes of V), in count registers; P is as many positions.
+template <class V, class P, int count, Take take, class T, class Terms>
 PYEMBED_INLINE i64 sum_block(const Terms& terms, i64 begin, i64 end, i64 column, T* out) {
     constexpr i64 lanes = sizeof(V) / sizeof(T);
     V sum[count] = {};
     for (i64 i = begin; i < end; ++i) {
         if (column == 0) terms.prefetch(i);
         const T* const x = terms.row(i) + column;
-        const T c = weighted ? terms.coefficient(i) : T{1};
+        const T c = take != Take::whole ? terms.coefficient(i) : T{1};
+        const Position<T>* const winners = take == Take::selected ? terms.winners(i) + column : nullptr;
+        const Position<T> position = take == Take::selected ? terms.position(i) : 0;
         for (int k = 0; k < count; ++k) {
-            const V& value = *reinterpret_cast<const V*>(x + k * lanes);
-            sum[k] += weighted ? c * value : value;
+            V value = *reinterpret_cast<const V*>(x + k * lanes);
+            if (take != Take::whole) value = c * value;
+            if (take == Take::selected)
+                value = *reinterpret_cast<const P*>(winners + k * lanes) == position ? value : V{};
+            sum[k] += value;
         }
     }
     for (int k = 0; k < count; ++k) *reinterpret_cast<V*>(out + column + k * lanes) = sum[k];
     return column + count * lanes;
 }
 
-template <bool weighted, class T, class Terms>
+template <Take take, class T, class Terms>
 PYEMBED_INLINE void sum_rows(const Terms& terms, i64 begin, i64 end, i64 dim, T* out) {
+    using V = Lanes<T>;
+    using P = Lanes<Position<T>>;
     constexpr int many = 4;
-    constexpr i64 lanes = sizeof(Lanes<T>) / sizeof(T);
+    constexpr i64 lanes = sizeof(V) / sizeof(T);
     i64 column = 0;
-    while (column + many * lanes <= dim)
-        column = sum_block<Lanes<T>, many, weighted>(terms, begin, end, column, out);
-    while (column + lanes <= dim) column = sum_block<Lanes<T>, 1, weighted>(terms, begin, end, column, out);
-    while (column < dim) column = sum_block<T, 1, weighted>(terms, begin, end, column, out);
+    while (column + many * lanes <= dim) column = sum_block<V, P, many, take>(terms, begin, end, column, out);
+    while (column + lanes <= dim) column = sum_block<V, P, 1, take>(terms, begin, end, column, out);
+    while (column < dim) column = sum_block<T, Position<T>, 1, take>(terms, begin, end, column, out);
 }
 
 // out (dim,) = the sum of the terms [begin, end)
 template <class T, class Terms>
 PYEMBED_INLINE void sum_rows(const Terms& terms, i64 begin, i64 end, i64 dim, T* out) {
-    if (terms.weighted())
-        sum_rows<true>(terms, begin, end, dim, out);
-    else
-        sum_rows<false>(terms, begin, end, dim, out);
+    switch (terms.take()) {
+        case Take::whole:
+            return sum_rows<Take::whole>(terms, begin, end, dim, out);
+        case Take::scaled:
+            return sum_rows<Take::scaled>(terms, begin, end, dim, out);
+        case Take::selected:
+            return sum_rows<Take::selected>(terms, begin, end, dim, out);
+    }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,13 @@ class SparseAdam(SparseOptimizer):
         """Give the tables up for another optimizer to take; this one cannot step any more."""
         super().release()
         self._row_steps = {}
+
+    def _grow(self, table: Table, array: NDArray[Any]) -> None:
+        with self._lock:
+            super()._grow(table, array)
+            steps = self._row_steps.get(table)
+            if steps is not None:
+                self._row_steps[table] = np.pad(steps, (0, len(array) - len(steps)))
 
     def _apply(
         self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float

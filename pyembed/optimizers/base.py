@@ -10,27 +10,20 @@ from typing import Any, ClassVar, TypeAlias
 
 from numpy.typing import NDArray
 
-from pyembed import _checks, _core
+from pyembed import _checks, _claims, _core
 from pyembed._core import BackwardCall, SortedGradient, Table
 from pyembed._fixed import Fixed
+from pyembed._regularization import Regularization
 from pyembed.layer import TableLayer
 from pyembed.sparse_grad import SparseGrad
 
 LearningRate: TypeAlias = float | Callable[[int], float]
-
-# Which live optimizer updates a table: two would each hold half of the truth about its state.
-_owners: weakref.WeakKeyDictionary[Table, weakref.ref[SparseOptimizer]] = (
-    weakref.WeakKeyDictionary()
-)
-_owners_lock = threading.Lock()
 
 _living: weakref.WeakSet[SparseOptimizer] = weakref.WeakSet()
 
 
 def _renew_locks() -> None:
     """Forget who held a lock in the parent of a forked child: that thread does not exist here."""
-    global _owners_lock
-    _owners_lock = threading.Lock()
     for optimizer in list(_living):
         optimizer._lock = threading.RLock()
 
@@ -45,10 +38,19 @@ class TableState:
     def __init__(self, layer: TableLayer, state_rows: int) -> None:
         self.layer = layer
         self.table = layer._table
+        self.regularization = Regularization(
+            layer.embeddings_regularizer, layer.embeddings_constraint
+        )
         self.t = 0
         # (V, state_rows, D): a row's state lies side by side, zeroed when first touched.
         shape = (layer.input_dim, state_rows, layer.output_dim)
         self.array: NDArray[Any] = _core.zeros(shape, layer.dtype)
+
+    def grown(self, rows: int) -> NDArray[Any]:
+        """Return the state array of a table of so many rows, zeros for the new ones."""
+        array = _core.zeros((rows, *self.array.shape[1:]), self.array.dtype.name)
+        array[: len(self.array)] = self.array
+        return array
 
 
 class SparseOptimizer(Fixed):
@@ -78,12 +80,17 @@ class SparseOptimizer(Fixed):
         self._lock = threading.RLock()
         _living.add(self)
         layers = _layers(tables)
-        self._claim(layers)
+        _claims.claim(layers, self)
         try:
             self._states = {layer._table: TableState(layer, self._state_rows) for layer in layers}
         except BaseException:
-            self._release(layer._table for layer in layers)
+            _claims.release([layer._table for layer in layers], self)
             raise
+
+    @property
+    def tables(self) -> tuple[TableLayer, ...]:
+        """The layers whose tables this optimizer updates; none after `release`."""
+        return tuple(state.layer for state in self._states.values())
 
     @property
     def learning_rate(self) -> LearningRate:
@@ -109,7 +116,7 @@ class SparseOptimizer(Fixed):
         ValueError
             If there are no gradients, or one of another optimizer's table.
         TypeError
-            If one is no `SparseGrad`.
+            If one is no `SparseGrad`, or a table's regularizer has no ``gradient``.
         IndexError
             If an id is outside its table.
         RuntimeError
@@ -117,25 +124,45 @@ class SparseOptimizer(Fixed):
 
         Notes
         -----
-        Whatever is raised, nothing has been written. Lookups wait while their table is updated.
+        Whatever is raised, nothing has been written, unless a constraint of the caller's own
+        raises: it comes last, when all tables are updated. Lookups wait while their table is
+        updated.
         """
         with self._lock:
             updates = []
             for state, calls in self._by_table(grads):
                 rate = self._learning_rate
                 rate = self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
-                gradient = SortedGradient(state.table, tuple(calls), for_step=True)
+                gradient = state.regularization.sorted_gradient(state.table, calls)
                 updates.append((state, gradient, rate))
             # From here on nothing can be refused.
             for state, gradient, rate in updates:
                 state.t += 1
                 self._apply(state, gradient, rate, 1.0 - rate * self.weight_decay)
+            for state, _, _ in updates:
+                state.regularization.constrain(state.table)
 
     def release(self) -> None:
         """Give the tables up for another optimizer to take; this one cannot step any more."""
         with self._lock:
-            self._release(self._states)
+            _claims.release(self._states, self)
             self._states = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _claims.claim([table.layer for table in state["_states"].values()], self)
+        self.__dict__.update(state, _lock=threading.RLock())
+        _living.add(self)
+
+    def _grow(self, table: Table, array: NDArray[Any]) -> None:
+        """Move a table into a larger array, and its state with it."""
+        with self._lock:
+            state = self._states[table]
+            grown = state.grown(len(array))
+            table.grow(array)
+            state.array = grown
 
     def _apply(
         self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
@@ -166,25 +193,6 @@ class SparseOptimizer(Fixed):
         why = f", as learning_rate * weight_decay (weight_decay={self.weight_decay:g}) must be < 1"
         return _checks.real(value, "learning_rate", 0.0, 1.0 / self.weight_decay, why=why)
 
-    def _claim(self, layers: Sequence[TableLayer]) -> None:
-        with _owners_lock:
-            for layer in layers:
-                owner = _owners.get(layer._table)
-                if owner is not None and owner() is not None:
-                    raise ValueError(
-                        f"{layer.name} is updated by another optimizer already: call its "
-                        "opt.release() first"
-                    )
-            for layer in layers:
-                _owners[layer._table] = weakref.ref(self)
-
-    def _release(self, tables: Any) -> None:
-        with _owners_lock:
-            for table in tables:
-                owner = _owners.get(table)
-                if owner is not None and owner() is self:
-                    del _owners[table]
-
 
 def _layers(tables: TableLayer | Sequence[TableLayer]) -> list[TableLayer]:
     """Return the layers as a list: at least one, all trainable, no table twice."""
@@ -200,6 +208,6 @@ def _layers(tables: TableLayer | Sequence[TableLayer]) -> list[TableLayer]:
         if not layer.trainable:
             raise ValueError(f"{layer.name} is not trainable (trainable=False)")
         if layer._table in seen:
-            raise ValueError(f"{layer.name} stands in tables twice")
+            raise ValueError(f"the table of {layer.name} stands in tables twice: name it once")
         seen.add(layer._table)
     return layers

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "../kernels.h"
+#include "prefetch.h"
+#include "sum_columns.h"
+
+namespace pyembed {
+namespace {
+
+template <class T>
+void dot_rows(Rows<const T> table, const i64* rows, i64 n, const T* vector, double* dots) {
+    for (i64 i = 0; i < n; ++i) {
+        const i64 next = i + prefetch_distance;
+        if (next < n && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+        if (rows[i] < 0) {
+            dots[i] = 0.0;
+            continue;
+        }
+        const T* const x = table.row(rows[i]);
+        dots[i] = sum_columns(table.dim, [x, vector](i64 column) {
+            return static_cast<double>(x[column]) * static_cast<double>(vector[column]);
+        });
+    }
+}
+
+}  // namespace
+}  // namespace pyembed

@@ -1,0 +1,82 @@
+// Max pooling: the first of a bag's rows that attains the maximum of a column gives it. A nan wins, as in
+// numpy.maximum.
+#pragma once
+
+#include <string.h>
+
+#include "../kernels.h"
+#include "lanes.h"
+#include "prefetch.h"
+
+namespace pyembed {
+namespace {
+
+// The elements [column, column + count lanes of V) of the rows [begin, end), at least one; P is as many
+// positions.
+template <class V, class P, int count, class T>
+PYEMBED_INLINE i64 max_block(Rows<const T> table, const BagRows<T>& bags, i64 begin, i64 end, i64 column,
+                             T* out, Position<T>* winners) {
+    constexpr i64 lanes = sizeof(V) / sizeof(T);
+    V best[count];
+    P winner[count];
+    const T* const first = table.row(bags.rows[begin]) + column;
+    for (int k = 0; k < count; ++k) {
+        best[k] = *reinterpret_cast<const V*>(first + k * lanes);
+        winner[k] = P{} + bags.positions[begin];
+    }
+    for (i64 i = begin + 1; i < end; ++i) {
+        const T* const x = table.row(bags.rows[i]) + column;
+        const P position = P{} + bags.positions[i];
+        for (int k = 0; k < count; ++k) {
+            const V value = *reinterpret_cast<const V*>(x + k * lanes);
+            const auto wins = (value > best[k]) | ((value != value) & (best[k] == best[k]));
+            best[k] = wins ? value : best[k];
+            winner[k] = wins ? position : winner[k];
+        }
+    }
+    for (int k = 0; k < count; ++k) {
+        *reinterpret_cast<V*>(out + column + k * lanes) = best[k];
+        if (winners != nullptr) *reinterpret_cast<P*>(winners + column + k * lanes) = winner[k];
+    }
+    return column + count * lanes;
+}
+
+template <class T>
+PYEMBED_INLINE void max_of_bag(Rows<const T> table, const BagRows<T>& bags, i64 begin, i64 end, T* out,
+                               Position<T>* winners) {
+    using V = Lanes<T>;
+    using P = Lanes<Position<T>>;
+    constexpr int many = 4;
+    constexpr i64 lanes = sizeof(V) / sizeof(T);
+    i64 column = 0;
+    while (column + many * lanes <= table.dim)
+        column = max_block<V, P, many>(table, bags, begin, end, column, out, winners);
+    while (column + lanes <= table.dim)
+        column = max_block<V, P, 1>(table, bags, begin, end, column, out, winners);
+    while (column < table.dim)
+        column = max_block<T, Position<T>, 1>(table, bags, begin, end, column, out, winners);
+}
+
+template <class T>
+void max_rows(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride, Position<T>* winners) {
+    const i64 dim = table.dim;
+    i64 fetched = 0;
+    i64 begin = 0;
+    for (i64 bag = 0; bag < bags.bags; ++bag, out += out_stride) {
+        const i64 end = bags.ends[bag];
+        for (; fetched < end + prefetch_distance && fetched < bags.ends[bags.bags - 1]; ++fetched)
+            prefetch_row(table.row(bags.rows[fetched]), dim);
+        if (begin == end) {
+            memset(out, 0, static_cast<size_t>(dim) * sizeof(T));
+            if (winners != nullptr)
+                for (i64 column = 0; column < dim; ++column) winners[column] = -1;
+        } else {
+            max_of_bag(table, bags, begin, end, out, winners);
+        }
+        if (winners != nullptr) winners += dim;
+        begin = end;
+    }
+}
+
+}  // namespace
+}  // namespace pyembed

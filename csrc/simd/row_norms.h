@@ -1,0 +1,46 @@
+#pragma once
+
+#include <math.h>
+
+#include "../kernels.h"
+#include "prefetch.h"
+#include "sum_columns.h"
+
+namespace pyembed {
+namespace {
+
+template <class T>
+PYEMBED_INLINE double euclidean_norm(const T* x, i64 dim) {
+    return ::sqrt(sum_columns(dim, [x](i64 column) {
+        const double value = x[column];
+        return value * value;
+    }));
+}
+
+// The p-norm, p > 0 or infinite.
+template <class T>
+PYEMBED_INLINE double row_norm(const T* x, i64 dim, double p) {
+    if (p == 2.0) return euclidean_norm(x, dim);
+    if (p == 1.0) return sum_columns(dim, [x](i64 column) { return ::fabs(static_cast<double>(x[column])); });
+    if (::isinf(p)) {
+        double most = 0.0;
+        for (i64 column = 0; column < dim; ++column)
+            most = ::fmax(most, ::fabs(static_cast<double>(x[column])));
+        return most;
+    }
+    const double sum =
+        sum_columns(dim, [x, p](i64 column) { return ::pow(::fabs(static_cast<double>(x[column])), p); });
+    return ::pow(sum, 1.0 / p);
+}
+
+template <class T>
+void row_norms(Rows<const T> table, const i64* rows, i64 n, double p, double* norms) {
+    for (i64 i = 0; i < n; ++i) {
+        const i64 next = i + prefetch_distance;
+        if (next < n && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+        norms[i] = rows[i] >= 0 ? row_norm(table.row(rows[i]), table.dim, p) : 0.0;
+    }
+}
+
+}  // namespace
+}  // namespace pyembed
