@@ -54,6 +54,9 @@ struct Kernels {
 
     StepKernel<T, Sgd<T>> sgd;
     StepKernel<T, Momentum<T>> momentum;
+    StepKernel<T, Adagrad<T>> adagrad;
+    StepKernel<T, RowWiseAdagrad<T>> row_wise_adagrad;
+    StepKernel<T, RmsProp<T>> rms_prop;
     StepKernel<T, Adam<T>> adam;
 };
 

@@ -21,6 +21,32 @@ struct Momentum {
     bool nesterov;
 };
 
+// state (V, 1, D): the sum of squared gradients
+template <class T>
+struct Adagrad {
+    T learning_rate;
+    T decay;
+    T epsilon;
+};
+
+// state (V, 1, 1): for each row, the sum of the means of its squared gradients
+template <class T>
+struct RowWiseAdagrad {
+    T learning_rate;
+    T decay;
+    T epsilon;
+};
+
+// state (V, 1, D): the running mean of squared gradients
+template <class T>
+struct RmsProp {
+    T learning_rate;
+    T decay;
+    T rho;
+    T rho_complement;  // 1 - rho
+    T epsilon;
+};
+
 // state (V, 2, D): the moments m and v of a row side by side
 template <class T>
 struct Adam {

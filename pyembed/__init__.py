@@ -27,7 +27,13 @@ from pyembed import baseline, constraints, initializers, ops, regularizers
 from pyembed.config import get_num_threads, release_memory, set_num_threads, show_config
 from pyembed.embedding import Embedding
 from pyembed.embedding_bag import EmbeddingBag
-from pyembed.optimizers import SparseAdam, SparseSGD
+from pyembed.optimizers import (
+    SparseAdagrad,
+    SparseAdam,
+    SparseRMSprop,
+    SparseRowWiseAdagrad,
+    SparseSGD,
+)
 from pyembed.sparse_grad import SparseGrad, clip_global_norm
 
 __version__: str = pyembed._core.__version__
@@ -35,8 +41,11 @@ __version__: str = pyembed._core.__version__
 __all__ = [
     "Embedding",
     "EmbeddingBag",
+    "SparseAdagrad",
     "SparseAdam",
     "SparseGrad",
+    "SparseRMSprop",
+    "SparseRowWiseAdagrad",
     "SparseSGD",
     "baseline",
     "clip_global_norm",

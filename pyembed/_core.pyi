@@ -111,6 +111,15 @@ class SortedGradient:
         momentum: float,
         nesterov: bool,
     ) -> None: ...
+    def step_adagrad(
+        self, state: NDArray[Any], learning_rate: float, decay: float, epsilon: float
+    ) -> None: ...
+    def step_row_wise_adagrad(
+        self, state: NDArray[Any], learning_rate: float, decay: float, epsilon: float
+    ) -> None: ...
+    def step_rms_prop(
+        self, state: NDArray[Any], learning_rate: float, decay: float, rho: float, epsilon: float
+    ) -> None: ...
     def step_adam(
         self,
         state: NDArray[Any],

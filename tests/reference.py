@@ -237,6 +237,32 @@ def sgd(w, buffer, g, lr, momentum=0.0, nesterov=False, decay=0.0):
     w -= dtype(lr) * (g + dtype(momentum) * buffer if nesterov else buffer)
 
 
+def adagrad(w, accumulator, g, lr, epsilon=1e-7, decay=0.0):
+    """Update rows w and accumulator (n, D) in place."""
+    dtype = w.dtype.type
+    accumulator += g * g
+    w *= dtype(1.0 - lr * decay)
+    w -= dtype(lr) * g / (np.sqrt(accumulator) + dtype(epsilon))
+
+
+def row_wise_adagrad(w, accumulator, g, lr, epsilon=1e-7, decay=0.0):
+    """Update rows w (n, D) and accumulator (n,) in place."""
+    dtype = w.dtype.type
+    for row, gradient in enumerate(g if g.shape[1] else []):
+        mean = sum_columns(np.square(gradient.astype(np.float64))) / len(gradient)
+        accumulator[row] = float(accumulator[row]) + mean
+    w *= dtype(1.0 - lr * decay)
+    w -= (dtype(lr) / (np.sqrt(accumulator) + dtype(epsilon)))[:, None] * g
+
+
+def rms_prop(w, v, g, lr, rho=0.9, epsilon=1e-7, decay=0.0):
+    """Update rows w and v (n, D) in place."""
+    dtype = w.dtype.type
+    v[...] = dtype(rho) * v + dtype(1.0 - rho) * (g * g)
+    w *= dtype(1.0 - lr * decay)
+    w -= dtype(lr) * g / np.sqrt(v + dtype(epsilon))
+
+
 def power(base, exponents):
     """base ** exponents by squaring and multiplying: libraries differ in the last bit."""
     powers = []

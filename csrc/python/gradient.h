@@ -1,52 +1,63 @@
 // Gradients on their way from backward to a step.
 #pragma once
 
-#include <memory>
-
-#include "../buffer.h"
-#include "../operations.h"
-#include "arguments.h"
-#include "table.h"
+#include "backward_call.h"
 
 namespace pyembed {
 
-// One backward call: borrows the caller's arrays, does no arithmetic. Only max pooling looks at the table.
-class BackwardCall {
+// The gradient of one table, summed by row when it is used: nothing of it is in memory but the sorted pairs.
+class SortedGradient {
   public:
-    // Without a mode, a plain lookup: gradient has ids' shape and `dim`. With one, a bag's; of `table`, where
-    // the mode is max. Errors call the gradient by the name given.
-    BackwardCall(py::handle ids, py::handle gradient, i64 dim, const std::string& dtype, py::handle offsets,
-                 py::handle weights, const std::optional<std::string>& mode, bool include_last_offset,
-                 const Table* table, bool by_frequency, const Dropout& dropout,
-                 const std::string& gradient_name = "grad_output");
+    SortedGradient(const Table& table, const Calls& calls, bool for_step, double l1, double l2,
+                   const RowConstraint& constraint)
+        : table_(table), l1_(l1), l2_(l2), constraint_(constraint) {
+        const TableView view = table.view();
+        if (for_step && !view.array.writeable()) throw py::value_error("the table is read-only");
+        std::visit(
+            [&](auto rows) {
+                using T = std::remove_pointer_t<decltype(rows.data)>;
+                for (const BackwardCall* call : calls) call->refuse_overlap_with(view.array, "the table");
+                plan_ = make_sorted_plan<T>(calls, view.rule, &table);
+            },
+            view.rows);
+    }
 
-    BackwardCall scaled(double factor) const;
+    py::tuple coalesce() const;
 
+    // Calls step(plan) in the table's dtype.
+    template <class Step>
+    void step(Step step) const {
+        std::visit([&](const auto& plan) { step(*plan); }, plan_);
+    }
+
+    i64 table_rows() const { return table_.view().rule.rows; }
+
+    // state (V, arrays, dim), one block of `arrays` rows for each of the table's
     template <class T>
-    Contribution<T> contribution() const;
+    Rows<T> state_rows(py::handle state, i64 arrays, i64 dim) const {
+        const i64 rows = table_rows();
+        T* const data = output_rows<T>(state, "state", {rows, arrays, dim}).rows.data;
+        return {data, rows, arrays * dim, arrays * dim};
+    }
 
-    bool is_single() const { return std::holds_alternative<Rows<const float>>(gradient_); }
-    Shape ids_shape() const { return ids_.shape(); }
-    void refuse_overlap_with(const py::array& written, const char* name) const;
+    // One pass without the GIL, with the table to itself.
+    template <class T, class Rule>
+    void apply(const SortedPlan<T>& plan, StepKernel<T, Rule> kernel, const Rule& rule, Rows<T> state) const {
+        const Regularization<T> regularization{{static_cast<T>(l1_), static_cast<T>(l2_)}, constraint_};
+        const py::gil_scoped_release no_gil;
+        const TableLock::Alone alone(table_.lock());
+        pyembed::step(plan, kernel, rule, table_.rows<T>(), state, regularization);
+    }
 
   private:
-    template <class T>
-    void find_winners(const Table& table, i64 dim);
-
-    std::string gradient_name_;
-    IdsArgument ids_;
-    std::shared_ptr<const BagsArgument> bags_;
-    Pooling pooling_ = Pooling::sum;
-    py::array gradient_array_;
-    std::variant<Rows<const float>, Rows<const double>> gradient_;
-    py::object weights_array_;  // or None
-    const void* weights_ = nullptr;
-    std::shared_ptr<const Buffer> winners_;
-    bool by_frequency_ = false;
-    Dropout dropout_;
-    double scale_ = 1.0;
+    const Table& table_;
+    double l1_;
+    double l2_;
+    RowConstraint constraint_;
+    std::variant<std::unique_ptr<SortedPlan<float>>, std::unique_ptr<SortedPlan<double>>> plan_;
 };
 
 void bind_gradient(py::module_& module);
+void bind_steps(py::class_<SortedGradient>& gradient);
 
 }  // namespace pyembed

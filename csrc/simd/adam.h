@@ -2,19 +2,11 @@
 // the paper's section 2), as TensorFlow's LazyAdam and torch.optim.SparseAdam have it.
 #pragma once
 
-#include <math.h>
-
 #include "../rules.h"
+#include "square_root.h"
 
 namespace pyembed {
 namespace {
-
-PYEMBED_INLINE float square_root(float x) {
-    return ::sqrtf(x);
-}
-PYEMBED_INLINE double square_root(double x) {
-    return ::sqrt(x);
-}
 
 template <class T>
 PYEMBED_INLINE double bias_correction(const Adam<T>& rule, i64 row) {

@@ -38,6 +38,9 @@ constexpr Kernels<T> kernels_of = {
     add_segments<T>,
     step_segments<T, Sgd<T>>,
     step_segments<T, Momentum<T>>,
+    step_segments<T, Adagrad<T>>,
+    step_segments<T, RowWiseAdagrad<T>>,
+    step_segments<T, RmsProp<T>>,
     step_segments<T, Adam<T>>,
 };
 

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "adagrad.h"
 #include "adam.h"
 #include "reduce_segments.h"
 #include "regularize.h"
+#include "rms_prop.h"
 #include "sgd.h"
 
 namespace pyembed {

@@ -52,7 +52,7 @@ class SparseAdam(SparseOptimizer):
         If an argument's value is not allowed, or a layer is not trainable or in another optimizer.
     """
 
-    _state_rows = 2  # m and v
+    _state_names = ("m", "v")
     _fixed = SparseOptimizer._fixed | {"beta_1", "beta_2", "epsilon", "update", "step_bias"}
 
     def __init__(
@@ -85,6 +85,12 @@ class SparseAdam(SparseOptimizer):
         """Give the tables up for another optimizer to take; this one cannot step any more."""
         super().release()
         self._row_steps = {}
+
+    def _arrays(self, state: TableState) -> dict[str, NDArray[Any]]:
+        arrays = super()._arrays(state)
+        if state.table in self._row_steps:
+            arrays["row_t"] = self._row_steps[state.table]
+        return arrays
 
     def _grow(self, table: Table, array: NDArray[Any]) -> None:
         with self._lock:

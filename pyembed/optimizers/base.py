@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pyembed import _checks, _claims, _core
@@ -33,28 +34,45 @@ if hasattr(os, "register_at_fork"):
 
 
 class TableState:
-    """One table's share of an optimizer: its state array and its step count t."""
+    """One table's share of an optimizer: its state array and its step count t.
 
-    def __init__(self, layer: TableLayer, state_rows: int) -> None:
+    Parameters
+    ----------
+    layer : TableLayer
+    arrays : int
+        How many arrays of state there are.
+    dim : int
+        The length of their rows.
+    initial : float
+        What they start from.
+    """
+
+    def __init__(self, layer: TableLayer, arrays: int, dim: int, initial: float) -> None:
         self.layer = layer
         self.table = layer._table
         self.regularization = Regularization(
             layer.embeddings_regularizer, layer.embeddings_constraint
         )
         self.t = 0
-        # (V, state_rows, D): a row's state lies side by side, zeroed when first touched.
-        shape = (layer.input_dim, state_rows, layer.output_dim)
-        self.array: NDArray[Any] = _core.zeros(shape, layer.dtype)
+        self._initial = initial
+        # (V, arrays, dim): a row's state lies side by side; zeros take memory once touched.
+        self.array = self._made((layer.input_dim, arrays, dim))
 
     def grown(self, rows: int) -> NDArray[Any]:
-        """Return the state array of a table of so many rows, zeros for the new ones."""
-        array = _core.zeros((rows, *self.array.shape[1:]), self.array.dtype.name)
+        """Return the state array of a table of so many rows; the new ones are as they start."""
+        array = self._made((rows, *self.array.shape[1:]))
         array[: len(self.array)] = self.array
+        return array
+
+    def _made(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        array = _core.zeros(shape, self.layer.dtype)
+        if self._initial != 0.0:
+            array.fill(self._initial)
         return array
 
 
 class SparseOptimizer(Fixed):
-    """Base of the optimizers. A subclass has `_state_rows` and `_apply`.
+    """Base of the optimizers. A subclass has `_state_names` and `_apply`.
 
     Parameters
     ----------
@@ -65,8 +83,8 @@ class SparseOptimizer(Fixed):
         Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
     """
 
-    _state_rows: int
-    _fixed: ClassVar[frozenset[str]] = frozenset({"weight_decay"})
+    _state_names: tuple[str, ...]  # of the arrays of state, (V, D) each
+    _fixed: ClassVar[frozenset[str]] = frozenset({"weight_decay"})  # and so part of the config
 
     def __init__(
         self,
@@ -82,7 +100,7 @@ class SparseOptimizer(Fixed):
         layers = _layers(tables)
         _claims.claim(layers, self)
         try:
-            self._states = {layer._table: TableState(layer, self._state_rows) for layer in layers}
+            self._states = {layer._table: self._new_state(layer) for layer in layers}
         except BaseException:
             _claims.release([layer._table for layer in layers], self)
             raise
@@ -142,6 +160,72 @@ class SparseOptimizer(Fixed):
             for state, _, _ in updates:
                 state.regularization.constrain(state.table)
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of this optimizer, but for its tables."""
+        fixed = {name: getattr(self, name) for name in sorted(self._fixed)}
+        return {"class_name": type(self).__name__, "learning_rate": self.learning_rate, **fixed}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` resumes from.
+
+        Returns
+        -------
+        dict
+            ``config``: as `get_config`. ``tables``: for each table a dict with its step count ``t``
+            and its arrays of state, each a view (V, D) of the live one: copy what must not change
+            with the next step.
+        """
+        with self._lock:
+            tables = [
+                {"t": state.t, **self._arrays(state)} for state in self._held_states().values()
+            ]
+            return {"config": self.get_config(), "tables": tables}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned, perhaps of another optimizer on other tables.
+
+        Its learning rate is taken over.
+
+        Parameters
+        ----------
+        state_dict : dict
+
+        Raises
+        ------
+        KeyError
+            If it lacks something.
+        TypeError
+            If an array has another dtype.
+        ValueError
+            If its configuration, its number of tables, or a shape or value does not fit. Whatever
+            is raised, nothing has changed.
+        """
+        with self._lock:
+            config, tables = dict(state_dict["config"]), list(state_dict["tables"])
+            learning_rate = config["learning_rate"]
+            if not callable(learning_rate):
+                learning_rate = self._checked_rate(learning_rate)
+            for name, value in self.get_config().items():
+                if name != "learning_rate" and config[name] != value:
+                    raise ValueError(
+                        f"the state is of an optimizer with {name}={config[name]!r}, but this one "
+                        f"has {name}={value!r}"
+                    )
+            states = list(self._held_states().values())
+            if len(tables) != len(states):
+                raise ValueError(
+                    f"the state is of {len(tables)} tables, but this optimizer has {len(states)}"
+                )
+            checked = [self._checked(*pair) for pair in zip(states, tables, strict=True)]
+            # From here on nothing can be refused.
+            for state, (t, arrays) in zip(states, checked, strict=True):
+                state.t = t
+                self._write(state, arrays)
+            self._learning_rate = learning_rate
+
+    def flush(self) -> None:
+        """Bring every row up to date; rows are behind with ``SparseAdam(update="exact")`` alone."""
+
     def release(self) -> None:
         """Give the tables up for another optimizer to take; this one cannot step any more."""
         with self._lock:
@@ -169,9 +253,41 @@ class SparseOptimizer(Fixed):
     ) -> None:
         raise NotImplementedError
 
-    def _by_table(self, grads: Sequence[SparseGrad]) -> list[tuple[TableState, list[BackwardCall]]]:
+    def _new_state(self, layer: TableLayer) -> TableState:
+        return TableState(layer, len(self._state_names), layer.output_dim, 0.0)
+
+    def _arrays(self, state: TableState) -> dict[str, NDArray[Any]]:
+        """Return the live arrays of a table's state, by name."""
+        return {name: state.array[:, at] for at, name in enumerate(self._state_names)}
+
+    def _checked(
+        self, state: TableState, given: dict[str, Any]
+    ) -> tuple[int, dict[str, NDArray[Any]]]:
+        """Return the step count and the arrays of `given`, which fit the table."""
+        t = _checks.integer(given["t"], "t", 0)
+        arrays = {}
+        for name, live in self._arrays(state).items():
+            array = np.asarray(given[name])
+            if array.dtype != live.dtype:
+                raise TypeError(f"{name} must have dtype {live.dtype}, not {array.dtype}")
+            if array.shape != live.shape:
+                raise ValueError(
+                    f"{name} has shape {array.shape}, but must have shape {live.shape}"
+                )
+            arrays[name] = array
+        return t, arrays
+
+    def _write(self, state: TableState, arrays: dict[str, NDArray[Any]]) -> None:
+        for name, live in self._arrays(state).items():
+            live[...] = arrays[name]
+
+    def _held_states(self) -> dict[Table, TableState]:
         if not self._states:
             raise RuntimeError("this optimizer gave its tables up in release()")
+        return self._states
+
+    def _by_table(self, grads: Sequence[SparseGrad]) -> list[tuple[TableState, list[BackwardCall]]]:
+        states = self._held_states()
         if not grads:
             raise ValueError("step() needs at least one gradient")
         calls: dict[Table, list[BackwardCall]] = {}
@@ -180,12 +296,12 @@ class SparseOptimizer(Fixed):
                 raise TypeError(
                     f"gradient {number} must be a SparseGrad, not {type(grad).__name__}"
                 )
-            if grad._table not in self._states:
+            if grad._table not in states:
                 raise ValueError(
                     f"gradient {number} is of a table that this optimizer does not update"
                 )
             calls.setdefault(grad._table, []).extend(grad._calls)
-        return [(self._states[table], table_calls) for table, table_calls in calls.items()]
+        return [(states[table], table_calls) for table, table_calls in calls.items()]
 
     def _checked_rate(self, value: Any) -> float:
         if self.weight_decay == 0.0:

@@ -50,7 +50,7 @@ class SparseSGD(SparseOptimizer):
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov=True needs a momentum above 0")
-        self._state_rows = 1 if self.momentum > 0.0 else 0
+        self._state_names = ("momentum",) if self.momentum > 0.0 else ()
         super().__init__(tables, learning_rate, weight_decay)
 
     def _apply(

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <math.h>
+
+#include "../views.h"
+
+namespace pyembed {
+namespace {
+
+PYEMBED_INLINE float square_root(float x) {
+    return ::sqrtf(x);
+}
+PYEMBED_INLINE double square_root(double x) {
+    return ::sqrt(x);
+}
+
+}  // namespace
+}  // namespace pyembed

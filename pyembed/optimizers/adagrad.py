@@ -1,0 +1,100 @@
+"""Adagrad on the touched rows, with an accumulator for each element or for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pyembed import _checks
+from pyembed._core import SortedGradient
+from pyembed.layer import TableLayer
+from pyembed.optimizers.base import LearningRate, SparseOptimizer, TableState
+
+
+class SparseAdagrad(SparseOptimizer):
+    """Adagrad (Duchi, Hazan & Singer 2011).
+
+    For every row with a gradient G (its summands added up in order of position)::
+
+        accumulator += G**2
+        w -= learning_rate * G / (sqrt(accumulator) + epsilon)
+
+    which is dense Adagrad's result, as `torch.optim.Adagrad` has it: rows without a gradient would
+    not move there either (but by weight decay).
+
+    Parameters
+    ----------
+    tables : layer or sequence of layers
+    learning_rate : float or callable
+        A callable gets the table's step count t, from 1.
+    initial_accumulator_value : float
+        What every accumulator starts from, at least 0.
+    epsilon : float
+        Added to the root. With 0, and accumulators that start from 0, an element whose gradients
+        were all 0 becomes nan, as 0 / 0 is.
+    weight_decay : float
+        Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
+
+    Raises
+    ------
+    ValueError
+        If an argument's value is not allowed, or a layer is not trainable or in another optimizer.
+    """
+
+    _state_names = ("accumulator",)
+    _fixed = SparseOptimizer._fixed | {"initial_accumulator_value", "epsilon"}
+
+    def __init__(
+        self,
+        tables: TableLayer | Sequence[TableLayer],
+        learning_rate: LearningRate = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        *,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.initial_accumulator_value = _checks.real(
+            initial_accumulator_value, "initial_accumulator_value", 0.0
+        )
+        self.epsilon = _checks.real(epsilon, "epsilon", 0.0)
+        super().__init__(tables, learning_rate, weight_decay)
+
+    def _new_state(self, layer: TableLayer) -> TableState:
+        return TableState(layer, 1, layer.output_dim, self.initial_accumulator_value)
+
+    def _apply(
+        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
+    ) -> None:
+        gradient.step_adagrad(state.array, learning_rate, decay, self.epsilon)
+
+
+class SparseRowWiseAdagrad(SparseAdagrad):
+    """Adagrad with one accumulator for a row: a D-th of the state.
+
+    For every row with a gradient G: ``accumulator += mean(G**2)`` and
+    ``w -= learning_rate * G / (sqrt(accumulator) + epsilon)``, as FBGEMM's row-wise Adagrad, which
+    recommender systems train large tables with.
+
+    Parameters
+    ----------
+    tables, learning_rate, initial_accumulator_value, epsilon, weight_decay
+        As in `SparseAdagrad`.
+
+    Raises
+    ------
+    ValueError
+        If an argument's value is not allowed, or a layer is not trainable or in another optimizer.
+    """
+
+    def _new_state(self, layer: TableLayer) -> TableState:
+        return TableState(layer, 1, 1, self.initial_accumulator_value)
+
+    def _arrays(self, state: TableState) -> dict[str, NDArray[Any]]:
+        return {"accumulator": state.array[:, 0, 0]}
+
+    def _apply(
+        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
+    ) -> None:
+        gradient.step_row_wise_adagrad(state.array, learning_rate, decay, self.epsilon)
