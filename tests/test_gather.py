@@ -253,3 +253,23 @@ def test_max_norm_is_the_reference(data, p):
         np.testing.assert_array_equal(table, expected)
     else:  # the last bit of a power is its library's
         np.testing.assert_allclose(table, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["clip", "zero", "wrap"])
+@pytest.mark.parametrize("id_dtype", [np.int32, np.int64])
+def test_the_callers_ids_are_never_changed(layer, policy, id_dtype):
+    ids = np.array([[-7, 2, 9], [0, 3, -1]], id_dtype)
+    before = ids.copy()
+    made = layer(4, 2, out_of_range=policy, padding_idx=0)
+    y = made(ids)
+    made.backward(ids, np.ones(y.shape, np.float32)).to_dense()
+    np.testing.assert_array_equal(ids, before)
+
+
+def test_broadcast_ids():
+    table = np.arange(8.0).reshape(4, 2)
+    emb = pe.Embedding.from_pretrained(table, trainable=True)
+    for ids in (np.broadcast_to([3, 1], (5, 2)), np.broadcast_to(np.int32(2), (3, 4))):
+        np.testing.assert_array_equal(emb(ids), table[ids])
+        dense = emb.backward(ids, np.ones((*ids.shape, 2))).to_dense()
+        np.testing.assert_array_equal(dense[:, 0], np.bincount(ids.ravel(), minlength=4))
