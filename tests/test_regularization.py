@@ -161,10 +161,26 @@ def test_rows_that_ids_out_of_range_stand_for(layer, policy):
     assert made.regularization_loss(np.array([[5]])) == expected
 
 
-def test_a_bad_id_is_named(layer):
-    made = table(layer, embeddings_regularizer="l1", activity_regularizer="l1")
-    with pytest.raises(IndexError, match=r"id 4 at position \(0, 1\) is outside"):
-        made.regularization_loss([[1, 4]])
+@pytest.mark.parametrize("embeddings_regularizer", [None, "l1"])
+@pytest.mark.parametrize("activity_regularizer", [None, "l1"])
+def test_arguments_are_checked_as_a_lookups(embeddings_regularizer, activity_regularizer):
+    options = {
+        "embeddings_regularizer": embeddings_regularizer,
+        "activity_regularizer": activity_regularizer,
+    }
+    for cls in (pe.Embedding, pe.EmbeddingBag):
+        made = table(cls, input_length=2, **options)
+        with pytest.raises(IndexError, match=r"id 4 at position \(0, 1\) is outside"):
+            made.regularization_loss([[1, 4]])
+        with pytest.raises(TypeError, match="ids must be integers"):
+            made.regularization_loss([[1.5, 4.0]])
+        with pytest.raises(ValueError, match="input_length=2"):
+            made.regularization_loss([[1, 2, 3]])
+    bag = table(pe.EmbeddingBag, **options)
+    with pytest.raises(ValueError, match=r"offsets\[1\] is 5"):
+        bag.regularization_loss([1, 2], [0, 5])
+    with pytest.raises(TypeError, match="per_sample_weights must have dtype float64"):
+        bag.regularization_loss([[1, 2]], None, np.ones((1, 2), np.float32))
 
 
 def test_a_loss_changes_nothing(layer):
