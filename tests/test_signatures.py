@@ -34,7 +34,7 @@ SIGNATURES = {
     "EmbeddingBag.__call__": "ids, offsets=None, per_sample_weights=None, *, out=None",
     "EmbeddingBag.backward": BAG,
     "EmbeddingBag.backward_weights": BAG,
-    "EmbeddingBag.sharing": f"layer, mode='mean', include_last_offset=False, *, {SHARING}",
+    "EmbeddingBag.sharing": f"emb, mode='mean', include_last_offset=False, *, {SHARING}",
     "EmbeddingBag.compute_mask": "ids",
     "EmbeddingBag.regularization_loss": "ids=None, offsets=None, per_sample_weights=None",
     "EmbeddingBag.get_config": "",
