@@ -13,7 +13,7 @@ COPIES = {
         f"pickle {protocol}": lambda thing, protocol=protocol: pickle.loads(
             pickle.dumps(thing, protocol)
         )
-        for protocol in (2, pickle.HIGHEST_PROTOCOL)
+        for protocol in (0, 1, 2, pickle.HIGHEST_PROTOCOL)
     },
     "deepcopy": copy.deepcopy,
 }
