@@ -29,8 +29,8 @@ def test_a_grown_table_is_one_made_whole(layer, dtype, initializer, dim):
     np.testing.assert_array_equal(made.embeddings, whole.embeddings, strict=True)
 
 
-# Ones whose scale depends on the table's shape.
-@pytest.mark.parametrize("name", ["glorot_uniform", "he_normal", "lecun_normal"])
+# Ones whose scale, or all of whose values, depend on the table's shape.
+@pytest.mark.parametrize("name", ["glorot_uniform", "he_normal", "lecun_normal", "orthogonal"])
 def test_new_rows_are_those_of_the_larger_table(name):
     initializer = pe.initializers.get(name, 3)
     emb = pe.Embedding(30, 4, initializer)
@@ -41,10 +41,12 @@ def test_new_rows_are_those_of_the_larger_table(name):
 
 
 def test_new_rows_of_a_callable(dtype):
-    emb = pe.Embedding(2, 3, lambda shape, dtype: np.full(shape, 7), dtype=dtype)
+    emb = pe.Embedding(
+        2, 3, lambda shape, dtype: np.arange(np.prod(shape)).reshape(shape), dtype=dtype
+    )
     emb.embeddings[:] = -1
     emb.grow(4)
-    expected = np.array([[-1] * 3, [-1] * 3, [7] * 3, [7] * 3], dtype)
+    expected = np.array([[-1] * 3, [-1] * 3, [6, 7, 8], [9, 10, 11]], dtype)
     np.testing.assert_array_equal(emb.embeddings, expected, strict=True)
 
 
