@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyembed import constraints, regularizers
 from pyembed._core import BackwardCall, SortedGradient, Table
+
+if TYPE_CHECKING:
+    from pyembed.layer import TableLayer
 
 
 class Regularization:
@@ -22,6 +25,11 @@ class Regularization:
     ----------
     regularizer, constraint : callable or None
     """
+
+    @classmethod
+    def of(cls, layer: TableLayer) -> Regularization:
+        """Return that of a layer's table, as its objects are now."""
+        return cls(layer.embeddings_regularizer, layer.embeddings_constraint)
 
     def __init__(
         self, regularizer: Callable[..., Any] | None, constraint: Callable[..., Any] | None

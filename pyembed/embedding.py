@@ -86,7 +86,7 @@ class Embedding(TableLayer):
     @classmethod
     def sharing(
         cls,
-        layer: TableLayer,
+        emb: TableLayer,
         *,
         mask_zero: bool | None = None,
         input_length: int | tuple[int, ...] | None = None,
@@ -100,14 +100,14 @@ class Embedding(TableLayer):
 
         Parameters
         ----------
-        layer : Embedding or EmbeddingBag
+        emb : Embedding or EmbeddingBag
             Its table, with all that belongs to it: padding, `out_of_range`, `max_norm`, regularizer
             and constraint of the embeddings, frozen rows.
         mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name
-            The new layer's own; mask_zero is `layer`'s where None.
+            The new layer's own; mask_zero is `emb`'s where None.
         """
         return cls._sharing(
-            layer,
+            emb,
             mask_zero,
             input_length=input_length,
             activity_regularizer=activity_regularizer,
@@ -223,10 +223,7 @@ class Embedding(TableLayer):
         """
         if ids is None:
             return self._loss_of_rows(None)
-        loss = 0.0
-        if self.activity_regularizer is not None:
-            loss = self._loss_of_output(self(ids), _batch_size(ids))
-        return loss + self._loss_of_rows(ids)
+        return self._loss(ids, self(ids), _batch_size(ids))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Return the shape of the result for ids of `input_shape`; None stands for any length.

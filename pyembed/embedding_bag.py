@@ -62,7 +62,7 @@ class EmbeddingBag(TableLayer):
     @classmethod
     def sharing(
         cls,
-        layer: TableLayer,
+        emb: TableLayer,
         mode: str = "mean",
         include_last_offset: bool = False,
         *,
@@ -78,15 +78,15 @@ class EmbeddingBag(TableLayer):
 
         Parameters
         ----------
-        layer : Embedding or EmbeddingBag
+        emb : Embedding or EmbeddingBag
             Its table, with all that belongs to it: padding, `out_of_range`, `max_norm`, regularizer
             and constraint of the embeddings, frozen rows.
         mode, include_last_offset, mask_zero, input_length, activity_regularizer, \
 scale_grad_by_freq, name
-            The new layer's own; mask_zero is `layer`'s where None.
+            The new layer's own; mask_zero is `emb`'s where None.
         """
         bag = cls._sharing(
-            layer,
+            emb,
             mask_zero,
             input_length=input_length,
             activity_regularizer=activity_regularizer,
@@ -192,7 +192,7 @@ scale_grad_by_freq, name
 
         With x a row, g its bag's upstream gradient and y its bag's result: ``g·x``;
         ``g·(x - y) / Σ w`` for a mean; ``g·x / √(Σ w²) - w g·y / Σ w²`` for sqrtn. Zero at padding
-        and in bags whose divisor is zero.
+        and in bags whose divisor is zero. The activity regularizer's gradient is part of g.
 
         Parameters
         ----------
@@ -214,9 +214,13 @@ scale_grad_by_freq, name
         """
         if self.input_length is not None:
             self._check_length(ids)
-        return self._table.weight_gradient(
-            ids, grad_output, offsets, per_sample_weights, self.mode, self.include_last_offset
-        )
+        bag = (offsets, per_sample_weights, self.mode, self.include_last_offset)
+        gradient = self._table.weight_gradient(ids, grad_output, *bag)
+        if self.activity_regularizer is not None:
+            output = self._table.gather_bag(ids, *bag, renormalise=False)
+            grad_output = self._with_activity(grad_output, output, len(output))
+            gradient = self._table.weight_gradient(ids, grad_output, *bag)
+        return gradient
 
     def regularization_loss(
         self,
@@ -244,11 +248,8 @@ scale_grad_by_freq, name
         """
         if ids is None:
             return self._loss_of_rows(None)
-        loss = 0.0
-        if self.activity_regularizer is not None:
-            output = self(ids, offsets, per_sample_weights)
-            loss = self._loss_of_output(output, len(output))
-        return loss + self._loss_of_rows(ids)
+        output = self(ids, offsets, per_sample_weights)
+        return self._loss(ids, output, len(output))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make a layer like this one; its values are not among them."""

@@ -84,6 +84,11 @@ class TableLayer(Fixed):
         self.embeddings_constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
         self._set_own(mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name)
         array = self._initial(weights, input_dim)
+        if self.max_norm is not None and not array.flags.writeable:
+            raise ValueError(
+                f"max_norm={max_norm!r} scales rows in place: the matrix must be writeable, or "
+                "copied"
+            )
         self._table = Table(
             array,
             out_of_range=self.out_of_range,
@@ -110,17 +115,14 @@ class TableLayer(Fixed):
         self.name = self._default_name() if name is None else str(name)
 
     @classmethod
-    def _sharing(
-        cls: type[_Layer], layer: TableLayer, mask_zero: bool | None, **own: Any
-    ) -> _Layer:
-        if not isinstance(layer, TableLayer):
+    def _sharing(cls: type[_Layer], emb: TableLayer, mask_zero: bool | None, **own: Any) -> _Layer:
+        if not isinstance(emb, TableLayer):
             raise TypeError(
-                f"the table must be that of a layer (Embedding, EmbeddingBag), not of a "
-                f"{type(layer).__name__}"
+                f"emb must be a layer (Embedding, EmbeddingBag), not {type(emb).__name__}"
             )
         made = cls.__new__(cls)
-        made.__dict__.update({name: layer.__dict__[name] for name in cls._of_table})
-        made._set_own(layer.mask_zero if mask_zero is None else mask_zero, **own)
+        made.__dict__.update({name: emb.__dict__[name] for name in cls._of_table})
+        made._set_own(emb.mask_zero if mask_zero is None else mask_zero, **own)
         return made
 
     @property
@@ -184,10 +186,9 @@ class TableLayer(Fixed):
     def grow(self, new_input_dim: int) -> None:
         """Add rows to the table, and to the state of its optimizer.
 
-        The initializer makes the new rows: those that a table of `new_input_dim` rows would have
-        there, where it can make a range of rows (`pyembed.initializers` says which cannot: these
-        make a small table of the new rows alone). The new rows have no optimizer state; step counts
-        go on.
+        The initializer makes the new rows: those that a table of `new_input_dim` rows has there.
+        (One that cannot make a range of rows alone makes all of that table.) They have no optimizer
+        state; step counts go on.
 
         The table moves into new memory, so `embeddings` is another view from now on; a matrix that
         it shared by `from_pretrained` is no longer part of it. There must be memory for the old and
@@ -204,6 +205,8 @@ class TableLayer(Fixed):
             If it is none; nothing has changed then.
         """
         rows = _checks.integer(new_input_dim, "new_input_dim", self.input_dim)
+        if rows == self.input_dim:
+            return
         array = _core.zeros((rows, self.output_dim), self.dtype)
         array[self.input_dim :] = self._made_rows(self.input_dim, rows)
         optimizer = _claims.owner(self._table)
@@ -371,10 +374,12 @@ class TableLayer(Fixed):
         rows = np.unique(self._table.resolve(ids))
         return float(self.embeddings_regularizer(self._table.gather(rows[rows >= 0])))
 
-    def _loss_of_output(self, output: NDArray[Any], batch_size: int) -> float:
-        if self.activity_regularizer is None or output.size == 0:
-            return 0.0
-        return float(self.activity_regularizer(output)) / batch_size
+    def _loss(self, ids: ArrayLike, output: NDArray[Any], batch_size: int) -> float:
+        """Return the loss of both regularizers for one lookup and its result."""
+        loss = self._loss_of_rows(ids)
+        if self.activity_regularizer is not None and output.size > 0:
+            loss += float(self.activity_regularizer(output)) / batch_size
+        return loss
 
     def _initial(self, weights: Any, rows: int) -> NDArray[Any]:
         """Return the array that becomes the table."""
@@ -393,13 +398,14 @@ class TableLayer(Fixed):
     def _made_rows(self, begin: int, end: int) -> NDArray[Any]:
         """Return the rows [begin, end) that the initializer makes of a table of `end` rows."""
         initializer = self.embeddings_initializer
-        shape = (end - begin, self.output_dim)
         # Only our own are known to make what is asked, in memory that nobody else holds.
         if not initializers.is_builtin(initializer):
-            made = initializer(shape, dtype=self.dtype)
-            return self._copied(made, end - begin, "the array that embeddings_initializer made")
+            made = initializer((end, self.output_dim), dtype=self.dtype)
+            name = "the array that embeddings_initializer made"
+            return self._copied(made, end, name)[begin:]
         if not initializer.in_parts:
-            return initializer(shape, dtype=self.dtype)
+            return initializer((end, self.output_dim), dtype=self.dtype)[begin:]
+        shape = (end - begin, self.output_dim)
         return initializer(shape, dtype=self.dtype, first_row=begin, total_rows=end)
 
     def _copied(self, values: Any, rows: int, name: str) -> NDArray[Any]:

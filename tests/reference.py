@@ -215,7 +215,7 @@ def penalised(w, g, l1=0.0, l2=0.0):
 def constrain(w, norm=None, non_negative=False):
     """Hold rows to a constraint, in place; norm is (low, high, rate)."""
     if non_negative:
-        w *= w >= 0
+        w[w < 0] = 0
     if norm is not None:
         low, high, rate = norm
         for row in w:

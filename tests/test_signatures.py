@@ -27,7 +27,7 @@ SIGNATURES = {
     "Embedding.regularization_loss": "ids=None",
     "Embedding.get_config": "",
     "Embedding.from_pretrained": "matrix, *, trainable=False, copy=False, **kwargs",
-    "Embedding.sharing": f"layer, *, {SHARING}",
+    "Embedding.sharing": f"emb, *, {SHARING}",
     "Embedding.freeze": "rows",
     "Embedding.unfreeze": "rows=None",
     "Embedding.grow": "new_input_dim",

@@ -256,8 +256,12 @@ void bind_table(py::module_& module) {
              py::arg("array"), py::kw_only(), py::arg("out_of_range") = "raise",
              py::arg("padding_idx") = py::none(), py::arg("max_norm") = py::none(),
              py::arg("norm_type") = 2.0, py::arg("writeable") = true)
-        .def(py::pickle([](const Table& table) { return table.state(); },
-                        [](const py::tuple& state) { return Table::from_state(state); }))
+        // Not by __getstate__, which pickle's oldest protocols would not ask for.
+        .def("__reduce__",
+             [](const Table& table) {
+                 const auto restore = py::module_::import("pyembed._core").attr("restore_table");
+                 return py::make_tuple(restore, table.state());
+             })
         .def_property_readonly("array", [](const Table& table) { return table.view().array; })
         .def("gather", &Table::gather, py::arg("ids"), py::arg("out") = py::none(), py::arg("dropout") = 0.0,
              py::arg("key") = 0, py::arg("renormalise") = true)
@@ -281,6 +285,7 @@ void bind_table(py::module_& module) {
         .def("assign", &Table::assign, py::arg("values"))
         .def("grow", &Table::grow, py::arg("array"));
 
+    module.def("restore_table", [](const py::args& state) { return Table::from_state(state); });
     module.def(
         "gather",
         [](py::handle table, py::handle ids, py::handle out) {

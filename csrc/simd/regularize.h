@@ -24,7 +24,7 @@ PYEMBED_INLINE const T* with_penalty(const Penalty<T>& penalty, const T* w, cons
 template <class T>
 PYEMBED_INLINE void constrain(const RowConstraint& constraint, T* w, i64 dim) {
     if (constraint.non_negative)
-        for (i64 k = 0; k < dim; ++k) w[k] = w[k] >= T{0} ? w[k] : w[k] * T{0};
+        for (i64 k = 0; k < dim; ++k) w[k] = w[k] < T{0} ? T{0} : w[k];
     if (!constraint.has_norm) return;
     const double norm = euclidean_norm(w, dim);
     double wanted = norm < constraint.low ? constraint.low : norm > constraint.high ? constraint.high : norm;

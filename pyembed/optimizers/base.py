@@ -50,9 +50,6 @@ class TableState:
     def __init__(self, layer: TableLayer, arrays: int, dim: int, initial: float) -> None:
         self.layer = layer
         self.table = layer._table
-        self.regularization = Regularization(
-            layer.embeddings_regularizer, layer.embeddings_constraint
-        )
         self.t = 0
         self._initial = initial
         # (V, arrays, dim): a row's state lies side by side; zeros take memory once touched.
@@ -151,14 +148,15 @@ class SparseOptimizer(Fixed):
             for state, calls in self._by_table(grads):
                 rate = self._learning_rate
                 rate = self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
-                gradient = state.regularization.sorted_gradient(state.table, calls)
-                updates.append((state, gradient, rate))
+                regularization = Regularization.of(state.layer)
+                gradient = regularization.sorted_gradient(state.table, calls)
+                updates.append((state, gradient, rate, regularization))
             # From here on nothing can be refused.
-            for state, gradient, rate in updates:
+            for state, gradient, rate, _ in updates:
                 state.t += 1
                 self._apply(state, gradient, rate, 1.0 - rate * self.weight_decay)
-            for state, _, _ in updates:
-                state.regularization.constrain(state.table)
+            for state, _, _, regularization in updates:
+                regularization.constrain(state.table)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of this optimizer, but for its tables."""
