@@ -1,34 +1,15 @@
 import inspect
 import json
 import math
-import os
 
 import numpy as np
 import pytest
 
 import pyembed as pe
+from conformance.keras.peer import assert_close, both, keras, tf
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-tf = pytest.importorskip("tensorflow")
-keras = pytest.importorskip("keras")
-if keras.backend.backend() != "tensorflow":
-    pytest.skip("gradients are taken by TensorFlow's tape", allow_module_level=True)
-
-# Keras sums in the table's dtype and in another order.
-TOLERANCE = {
-    "float32": {"rtol": 2e-5, "atol": 2e-6},
-    "float64": {"rtol": 1e-12, "atol": 1e-13},
-}
-ROWS, DIM = 60, 17
 MODULES = ["initializers", "regularizers", "constraints"]
 NOT_FOR_TABLES = {"STFT"}
-
-
-def assert_close(ours, theirs):
-    theirs = tf.convert_to_tensor(theirs).numpy()
-    assert np.shape(ours) == theirs.shape
-    np.testing.assert_allclose(ours, theirs, **TOLERANCE[theirs.dtype.name])
 
 
 def classes(module):
@@ -125,10 +106,6 @@ def test_a_seed_that_keras_left_open_is_drawn():
     assert serialized["config"]["seed"] is None
     assert pe.initializers.get(serialized, 7).seed == 7
     assert pe.initializers.get(serialized).seed >= 0
-
-
-def both(module, name, arguments):
-    return [getattr(getattr(library, module), name)(**arguments) for library in (pe, keras)]
 
 
 @pytest.mark.parametrize(("name", "arguments"), REGULARIZERS, ids=str)
@@ -232,83 +209,3 @@ def test_orthogonal(shape):
         made = np.asarray(initializer(shape, dtype="float32"))
         wide = made if shape[0] < shape[1] else made.T
         np.testing.assert_allclose(wide @ wide.T, 2.25 * np.eye(7), atol=1e-5)
-
-
-def layers(table, **arguments):
-    ours = pe.Embedding(ROWS, DIM, weights=table, dtype=table.dtype, **arguments)
-    theirs = keras.layers.Embedding(ROWS, DIM, dtype=table.dtype.name, **arguments)
-    theirs.build()
-    theirs.set_weights([table])
-    return ours, theirs
-
-
-@pytest.fixture
-def table(dtype, rng):
-    return rng.standard_normal((ROWS, DIM)).astype(dtype)
-
-
-@pytest.mark.parametrize("shape", [(), (0,), (1,), (4, 7), (2, 3, 2, 5)])
-@pytest.mark.parametrize("id_dtype", [np.int32, np.int64])
-@pytest.mark.parametrize("mask_zero", [False, True])
-def test_embedding(table, rng, shape, id_dtype, mask_zero):
-    ours, theirs = layers(table, mask_zero=mask_zero)
-    ids = np.asarray(rng.integers(0, ROWS // 2, shape), id_dtype)
-    grad = np.asarray(rng.standard_normal((*shape, DIM)), table.dtype)
-    with tf.GradientTape() as tape:
-        output = theirs(tf.constant(ids))
-        loss = tf.reduce_sum(output * grad)
-    np.testing.assert_array_equal(ours(ids), output.numpy(), strict=True)
-    gradient = tf.convert_to_tensor(tape.gradient(loss, theirs.trainable_weights[0].value))
-    assert_close(ours.backward(ids, grad).to_dense(), gradient)
-    mask = theirs.compute_mask(tf.constant(ids))
-    if mask_zero:
-        np.testing.assert_array_equal(ours.compute_mask(ids), mask.numpy(), strict=True)
-    else:
-        assert ours.compute_mask(ids) is mask is None
-
-
-@pytest.mark.parametrize("shape", [(), (4,), (None, 7), (2, None, 5)])
-def test_compute_output_shape(table, shape):
-    ours, theirs = layers(table)
-    assert ours.compute_output_shape(shape) == tuple(theirs.compute_output_shape(shape))
-
-
-def test_configurations():
-    arguments = {"mask_zero": True, "trainable": False, "name": "words"}
-    initializer = {"class_name": "RandomNormal", "config": {"seed": 3, "stddev": 0.5}}
-    ours = pe.Embedding(ROWS, DIM, initializer, **arguments).get_config()
-    theirs = keras.layers.Embedding(
-        ROWS, DIM, keras.initializers.get(initializer), **arguments
-    ).get_config()
-    assert set(theirs) - set(ours) <= {"quantization_config"}
-    for key in set(theirs) - {"quantization_config", "dtype", "embeddings_initializer"}:
-        assert ours[key] == theirs[key], key
-    assert ours["dtype"] == theirs["dtype"]["config"]["name"]
-    made = pe.initializers.get(theirs["embeddings_initializer"])
-    assert repr(made) == repr(pe.initializers.get(ours["embeddings_initializer"]))
-
-
-@pytest.mark.parametrize("arguments", [{}, {"learning_rate": 0.05, "beta_1": 0.7, "epsilon": 0.1}])
-def test_adam_where_every_batch_has_every_row(table, rng, arguments):
-    # Keras moves every row at every step, and we those with a gradient.
-    ours, theirs = layers(table)
-    optimizer, keras_optimizer = (
-        pe.SparseAdam(ours, **arguments),
-        keras.optimizers.Adam(**arguments),
-    )
-    for _ in range(30):
-        ids = rng.permutation(np.concatenate([np.arange(ROWS), rng.integers(0, 9, 40)]))
-        grad = rng.standard_normal((len(ids), DIM)).astype(table.dtype)
-        optimizer.step(ours.backward(ids, grad))
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(theirs(tf.constant(ids)) * grad)
-        weights = theirs.trainable_weights
-        gradient = tape.gradient(loss, [weight.value for weight in weights])
-        keras_optimizer.apply_gradients(
-            zip(map(tf.convert_to_tensor, gradient), weights, strict=True)
-        )
-    moved = ours.embeddings - table
-    # Keras corrects the bias in float32, whatever the table's dtype.
-    size = np.abs(moved).mean()
-    assert size > 1e-3
-    np.testing.assert_allclose(moved, theirs.get_weights()[0] - table, rtol=0, atol=2e-4 * size)
