@@ -77,7 +77,9 @@ class Regularization:
         regularizer: Callable[..., Any], table: Table, calls: list[BackwardCall]
     ) -> BackwardCall:
         ids, values = SortedGradient(table, tuple(calls), for_step=True).coalesce()
-        values += gradient_of(regularizer, "embeddings_regularizer", table.gather(ids))
+        # As they are: max_norm is for lookups, and a step that is refused writes nothing.
+        rows = table.gather(ids, renormalise=False)
+        values += gradient_of(regularizer, "embeddings_regularizer", rows)
         return BackwardCall(ids, values, values.shape[1], values.dtype.name)
 
 

@@ -322,6 +322,29 @@ class TestARefusedStepChangesNothing:
         )
 
 
+class Quadratic:
+    """A regularizer of a user's own, which the step's one pass does not know."""
+
+    def __call__(self, w):
+        return float(np.sum(w * w))
+
+    def gradient(self, w):
+        return 2 * w
+
+
+def test_a_regularizer_sees_rows_as_they_are_and_a_refused_step_keeps_them():
+    arguments = {"embeddings_regularizer": Quadratic(), "max_norm": 1.0}
+    emb = pe.Embedding(3, 2, weights=np.full((3, 2), 4.0), **arguments)
+    other = pe.Embedding(3, 2)
+    opt = pe.SparseSGD([emb, other], 0.25)
+    grad = emb.backward([1], np.zeros((1, 2), np.float32))
+    with pytest.raises(IndexError, match="id 9"):
+        opt.step(grad, other.backward([9], np.zeros((1, 2), np.float32)))
+    assert emb.embeddings.tolist() == [[4, 4]] * 3
+    opt.step(grad)
+    assert emb.embeddings.tolist() == [[4, 4], [2, 2], [4, 4]]
+
+
 def test_a_table_that_was_made_read_only_stops_the_whole_step():
     first, second = pe.Embedding(3, 2), pe.Embedding(3, 2, weights=np.ones((3, 2)))
     opt = pe.SparseSGD([first, second], 1.0)
