@@ -1,4 +1,5 @@
 import gc
+import pickle
 
 import numpy as np
 import pytest
@@ -343,6 +344,23 @@ def test_a_regularizer_sees_rows_as_they_are_and_a_refused_step_keeps_them():
     assert emb.embeddings.tolist() == [[4, 4]] * 3
     opt.step(grad)
     assert emb.embeddings.tolist() == [[4, 4], [2, 2], [4, 4]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda e: pe.SparseSGD(e, 0.1, 0.9), lambda e: pe.SparseAdam(e, step_bias="row")],
+    ids=["momentum", "adam by row"],
+)
+def test_training_goes_on_where_memory_was_pickled_by_itself(make):
+    emb = pe.Embedding(3, 2, seed=0)
+    opt = make(emb)
+    opt.step(emb.backward([0, 1], np.ones((2, 2), np.float32)))
+    memory = []
+    data = pickle.dumps((emb, opt), 5, buffer_callback=memory.append)
+    copies = pickle.loads(data, buffers=[bytes(each) for each in memory])  # read-only
+    for layer, optimizer in ((emb, opt), copies):
+        optimizer.step(layer.backward([1, 2], np.ones((2, 2), np.float32)))
+    np.testing.assert_array_equal(copies[0].embeddings, emb.embeddings)
 
 
 def test_a_table_that_was_made_read_only_stops_the_whole_step():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyembed import _checks
 from pyembed._core import SortedGradient, Table
 from pyembed.layer import TableLayer
-from pyembed.optimizers.base import LearningRate, SparseOptimizer, TableState
+from pyembed.optimizers.base import LearningRate, SparseOptimizer, TableState, writeable
 
 
 class SparseAdam(SparseOptimizer):
@@ -91,6 +91,11 @@ class SparseAdam(SparseOptimizer):
         if state.table in self._row_steps:
             arrays["row_t"] = self._row_steps[state.table]
         return arrays
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for table, steps in self._row_steps.items():
+            self._row_steps[table] = writeable(steps)
 
     def _grow(self, table: Table, array: NDArray[Any]) -> None:
         with self._lock:

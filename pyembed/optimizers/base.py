@@ -33,6 +33,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
 
 
+def writeable(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array, or a copy of one that became read-only, as pickled out of band."""
+    return array if array.flags.writeable else array.copy()
+
+
 class TableState:
     """One table's share of an optimizer: its state array and its step count t.
 
@@ -54,6 +59,10 @@ class TableState:
         self._initial = initial
         # (V, arrays, dim): a row's state lies side by side; zeros take memory once touched.
         self.array = self._made((layer.input_dim, arrays, dim))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.array = writeable(self.array)
 
     def grown(self, rows: int) -> NDArray[Any]:
         """Return the state array of a table of so many rows; the new ones are as they start."""
