@@ -273,3 +273,11 @@ def test_broadcast_ids():
         np.testing.assert_array_equal(emb(ids), table[ids])
         dense = emb.backward(ids, np.ones((*ids.shape, 2))).to_dense()
         np.testing.assert_array_equal(dense[:, 0], np.bincount(ids.ravel(), minlength=4))
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 2.0, np.inf])
+def test_a_norm_that_is_nan_is_above_nothing(p):
+    table = np.array([[np.nan, 5.0], [5.0, np.nan], [5.0, 6.0]])
+    before = table.copy()
+    pe.Embedding.from_pretrained(table, max_norm=1.0, norm_type=p)([0, 1])
+    np.testing.assert_array_equal(table, before)

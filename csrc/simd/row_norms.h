@@ -24,8 +24,10 @@ PYEMBED_INLINE double row_norm(const T* x, i64 dim, double p) {
     if (p == 1.0) return sum_columns(dim, [x](i64 column) { return ::fabs(static_cast<double>(x[column])); });
     if (::isinf(p)) {
         double most = 0.0;
-        for (i64 column = 0; column < dim; ++column)
-            most = ::fmax(most, ::fabs(static_cast<double>(x[column])));
+        for (i64 column = 0; column < dim; ++column) {
+            const double value = ::fabs(static_cast<double>(x[column]));
+            most = value <= most || ::isnan(most) ? most : value;  // a nan stays, as in a sum
+        }
         return most;
     }
     const double sum =
