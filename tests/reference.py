@@ -62,15 +62,15 @@ def bag_bounds(ids, offsets=None):
     if np.ndim(ids) == 2:
         length = np.shape(ids)[1]
         return [(b * length, (b + 1) * length) for b in range(np.shape(ids)[0])]
-    return list(zip(offsets, [*offsets[1:], len(ids)], strict=True))
+    return list(zip(offsets, [*offsets, len(ids)][1:], strict=True))
 
 
 def divisor(mode, weights):
     if mode == "sum":
         return 1.0
     total = 0.0
-    for weight in weights:
-        total += float(weight) ** 2 if mode == "sqrtn" else float(weight)
+    for weight in map(float, weights):
+        total += weight * weight if mode == "sqrtn" else weight
     return math.sqrt(total) if mode == "sqrtn" else total
 
 
