@@ -203,7 +203,9 @@ class Embedding(TableLayer):
         return SparseGrad(self._table, (call,))
 
     def regularization_loss(self, ids: ArrayLike | None = None) -> float:
-        """Return the loss of the layer's regularizers.
+        """Return the loss of the layer's regularizers, on the table as it is.
+
+        `max_norm` rescales nothing here: that is for lookups.
 
         Parameters
         ----------
@@ -223,7 +225,10 @@ class Embedding(TableLayer):
         """
         if ids is None:
             return self._loss_of_rows(None)
-        return self._loss(ids, self(ids), _batch_size(ids))
+        if self.input_length is not None:
+            self._check_length(ids)
+        output = self._table.gather(ids, renormalise=False)
+        return self._loss(ids, output, _batch_size(ids))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Return the shape of the result for ids of `input_shape`; None stands for any length.

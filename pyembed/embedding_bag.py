@@ -228,7 +228,9 @@ scale_grad_by_freq, name
         offsets: ArrayLike | None = None,
         per_sample_weights: ArrayLike | None = None,
     ) -> float:
-        """Return the loss of the layer's regularizers.
+        """Return the loss of the layer's regularizers, on the table as it is.
+
+        `max_norm` rescales nothing here: that is for lookups.
 
         Parameters
         ----------
@@ -248,7 +250,10 @@ scale_grad_by_freq, name
         """
         if ids is None:
             return self._loss_of_rows(None)
-        output = self(ids, offsets, per_sample_weights)
+        if self.input_length is not None:
+            self._check_length(ids)
+        bag = (offsets, per_sample_weights, self.mode, self.include_last_offset)
+        output = self._table.gather_bag(ids, *bag, renormalise=False)
         return self._loss(ids, output, len(output))
 
     def get_config(self) -> dict[str, Any]:

@@ -372,7 +372,8 @@ class TableLayer(Fixed):
         if ids is None:
             return float(self.embeddings_regularizer(self.embeddings))
         rows = np.unique(self._table.resolve(ids))
-        return float(self.embeddings_regularizer(self._table.gather(rows[rows >= 0])))
+        looked_up = self._table.gather(rows[rows >= 0], renormalise=False)
+        return float(self.embeddings_regularizer(looked_up))
 
     def _loss(self, ids: ArrayLike, output: NDArray[Any], batch_size: int) -> float:
         """Return the loss of both regularizers for one lookup and its result."""

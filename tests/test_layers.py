@@ -265,3 +265,13 @@ def test_names(layer):
 def test_repr(layer):
     text = "(input_dim=3, output_dim=2, dtype='float64', name='words')"
     assert repr(layer(3, 2, dtype="float64", name="words")) == layer.__name__ + text
+
+
+def test_a_loss_reads_the_table_as_it_is(layer):
+    l1 = pe.regularizers.L1(1.0)
+    made = layer(3, 2, "uniform", l1, l1, weights=MATRIX, max_norm=0.5, input_length=2)
+    of_output = 14 if layer is pe.Embedding else 7  # of their mean
+    assert made.regularization_loss([[2, 1]]) == 14 + of_output
+    np.testing.assert_array_equal(made.embeddings, MATRIX)
+    with pytest.raises(ValueError, match="input_length=2"):
+        made.regularization_loss([[2]])
