@@ -6,10 +6,11 @@
 namespace pyembed {
 
 template <class T>
-std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& rule, const Dropout& dropout,
-                            Rows<T> out) {
+std::optional<BadId> gather(const Readable<T>& readable, const Ids& ids, const IdRule& rule,
+                            const Dropout& dropout, Rows<T> out) {
     if (const auto bad = find_bad_id(ids, rule)) return bad;
     const Kernels<T>& kernel = kernels<T>();
+    const Rows<const T> table = readable.table;
     const T scale = static_cast<T>(dropout.scale());
     const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
     // Enough to prefetch in, few enough that the last ones do not keep the team waiting.
@@ -23,15 +24,18 @@ std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& r
             resolve_ids(ids, rule, start, ahead, rows);
             dropout.drop(rows, ahead - start);
             kernel.copy_rows(table, rows, stop - start, ahead - stop, out.row(start), out.stride);
-            if (scale != T{1}) kernel.scale_rows({out.row(start), stop - start, out.dim, out.stride}, scale);
+            const Rows<T> made{out.row(start), stop - start, out.dim, out.stride};
+            if (readable.unsettled != nullptr)
+                kernel.settle_copies(*readable.unsettled, rows, stop - start, made);
+            if (scale != T{1}) kernel.scale_rows(made, scale);
         }
     });
     return std::nullopt;
 }
 
-template std::optional<BadId> gather(Rows<const float>, const Ids&, const IdRule&, const Dropout&,
+template std::optional<BadId> gather(const Readable<float>&, const Ids&, const IdRule&, const Dropout&,
                                      Rows<float>);
-template std::optional<BadId> gather(Rows<const double>, const Ids&, const IdRule&, const Dropout&,
+template std::optional<BadId> gather(const Readable<double>&, const Ids&, const IdRule&, const Dropout&,
                                      Rows<double>);
 
 }  // namespace pyembed

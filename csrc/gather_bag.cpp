@@ -72,36 +72,47 @@ i64 group_end(const Bags& bags, i64 begin, i64 end) {
 }  // namespace
 
 template <class T>
-std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
-                                Pooling pooling, const T* weights, Rows<T> out, Position<T>* winners) {
+std::optional<BadId> gather_bag(const Readable<T>& readable, const Ids& ids, const IdRule& rule,
+                                const Bags& bags, Pooling pooling, const T* weights, Rows<T> out,
+                                Position<T>* winners) {
     if (const auto bad = find_bad_id(ids, rule)) return bad;
     const Kernels<T>& kernel = kernels<T>();
-    const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
+    const i64 dim = readable.table.dim;
+    const i64 row_bytes = dim * static_cast<i64>(sizeof(T));
     const int threads = threads_for(ids.count * row_bytes);
     std::vector<Group<T>> groups;
+    std::vector<SettledRows<T>> readers;
     const i64 most_ids = std::max(ids_in_group, bags.longest());
-    for (int member = 0; member < threads; ++member)
+    for (int member = 0; member < threads; ++member) {
         groups.emplace_back(most_ids, bags_in_group, weights != nullptr, pooling == Pooling::max);
+        readers.emplace_back(readable, most_ids);
+    }
+    const auto pool_group = [&](i64 begin, i64 end, std::size_t member) {
+        BagRows<T> rows = groups[member].resolve(ids, rule, bags, begin, end, pooling, weights);
+        SettledRows<T>& reader = readers[member];
+        reader.fetch(rows.rows, rows.ends[rows.bags - 1]);
+        rows.rows = reader.rows();
+        T* const to = out.row(begin);
+        if (pooling == Pooling::max)
+            kernel.max_rows(reader.table(), rows, to, out.stride,
+                            winners != nullptr ? winners + begin * dim : nullptr);
+        else
+            kernel.pool_rows(reader.table(), rows, to, out.stride);
+    };
     parallel_blocks(bags.count, bags.bags_per_block(4 * ids_in_group), threads,
                     [&](i64 begin, i64 end, int member) {
                         for (i64 bag = begin; bag < end;) {
                             const i64 stop = group_end(bags, bag, end);
-                            const BagRows<T> rows = groups[static_cast<std::size_t>(member)].resolve(
-                                ids, rule, bags, bag, stop, pooling, weights);
-                            if (pooling == Pooling::max)
-                                kernel.max_rows(table, rows, out.row(bag), out.stride,
-                                                winners != nullptr ? winners + bag * table.dim : nullptr);
-                            else
-                                kernel.pool_rows(table, rows, out.row(bag), out.stride);
+                            pool_group(bag, stop, static_cast<std::size_t>(member));
                             bag = stop;
                         }
                     });
     return std::nullopt;
 }
 
-template std::optional<BadId> gather_bag(Rows<const float>, const Ids&, const IdRule&, const Bags&, Pooling,
-                                         const float*, Rows<float>, Position<float>*);
-template std::optional<BadId> gather_bag(Rows<const double>, const Ids&, const IdRule&, const Bags&, Pooling,
-                                         const double*, Rows<double>, Position<double>*);
+template std::optional<BadId> gather_bag(const Readable<float>&, const Ids&, const IdRule&, const Bags&,
+                                         Pooling, const float*, Rows<float>, Position<float>*);
+template std::optional<BadId> gather_bag(const Readable<double>&, const Ids&, const IdRule&, const Bags&,
+                                         Pooling, const double*, Rows<double>, Position<double>*);
 
 }  // namespace pyembed

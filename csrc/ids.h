@@ -9,8 +9,6 @@ namespace pyembed {
 
 enum class OutOfRange { raise, clip, zero, wrap };
 
-constexpr i64 no_row = -1;
-
 // How a table of `rows` rows reads ids. `padding` is a row that counts for nothing, or no_row.
 struct IdRule {
     i64 rows;

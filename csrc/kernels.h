@@ -41,6 +41,10 @@ struct Kernels {
     // norms (n,): the p-norms of rows; zero for no_row
     void (*row_norms)(Rows<const T> table, const i64* rows, i64 n, double p, double* norms);
     void (*scale_rows)(Rows<T> rows, T factor);
+    // Brings rows of the table, and their state, up to date
+    void (*settle_rows)(const Unsettled<T>&, Rows<T> table, const i64* rows, i64 n);
+    // copies (n, dim): the table's rows as they would be up to date; no_row is left alone
+    void (*settle_copies)(const Unsettled<T>&, const i64* rows, i64 n, Rows<T> copies);
     // dst[row of pair i] += values[i - begin] for the pairs [begin, end), each element atomically
     void (*add_rows_atomically)(const Pairs&, i64 begin, i64 end, const T* values, Rows<T> dst);
     // out (end - begin, dim): the sources of the pairs [begin, end), each times its coefficient
@@ -58,6 +62,7 @@ struct Kernels {
     StepKernel<T, RowWiseAdagrad<T>> row_wise_adagrad;
     StepKernel<T, RmsProp<T>> rms_prop;
     StepKernel<T, Adam<T>> adam;
+    StepKernel<T, ExactAdam<T>> exact_adam;
 };
 
 struct KernelSet {

@@ -8,27 +8,28 @@
 #include "bags.h"
 #include "ids.h"
 #include "plan.h"
+#include "readable.h"
 #include "views.h"
 
 namespace pyembed {
 
 // out (ids, D) = the rows of table (V, D); zeros for ids without a row and for dropped rows
 template <class T>
-std::optional<BadId> gather(Rows<const T> table, const Ids& ids, const IdRule& rule, const Dropout& dropout,
-                            Rows<T> out);
+std::optional<BadId> gather(const Readable<T>& table, const Ids& ids, const IdRule& rule,
+                            const Dropout& dropout, Rows<T> out);
 
 // out (bags, D) = the pooled rows of each bag; weights (ids,) or null; for max pooling, winners (bags, D) or
 // null: the position within the bag that gave each element, -1 where the bag has no row
 template <class T>
-std::optional<BadId> gather_bag(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
-                                Pooling pooling, const T* weights, Rows<T> out,
+std::optional<BadId> gather_bag(const Readable<T>& table, const Ids& ids, const IdRule& rule,
+                                const Bags& bags, Pooling pooling, const T* weights, Rows<T> out,
                                 Position<T>* winners = nullptr);
 
 // out (ids,) = the gradient of each id's weight, where gradient (bags, D) is that of the pooled rows. Zero
 // for ids without a row and in bags whose divisor is zero. Ids are known good; weights (ids,) or null, for
 // ones.
 template <class T>
-void weight_gradient(Rows<const T> table, const Ids& ids, const IdRule& rule, const Bags& bags,
+void weight_gradient(const Readable<T>& table, const Ids& ids, const IdRule& rule, const Bags& bags,
                      Pooling pooling, const T* weights, Rows<const T> gradient, T* out);
 
 // Rows whose p-norm is above the limit are scaled down to it.
@@ -40,12 +41,18 @@ struct MaxNorm {
 // The rows of `ids` whose norm is above the limit, but for padding and frozen ones: ascending, each once. Ids
 // outside the table are passed over.
 template <class T>
-std::vector<i64> rows_above(Rows<const T> table, const Ids& ids, const IdRule& rule, const RowSet& frozen,
-                            const MaxNorm& max_norm);
+std::vector<i64> rows_above(const Readable<T>& table, const Ids& ids, const IdRule& rule,
+                            const RowSet& frozen, const MaxNorm& max_norm);
 
 // Scales each of these rows by limit / (norm + 1e-7), as torch.embedding_renorm_ does.
 template <class T>
 void renormalise(Rows<T> table, const std::vector<i64>& rows, const MaxNorm& max_norm);
+
+// Brings rows that are behind up to date: these, or the range [first, last).
+template <class T>
+void settle_rows(const Unsettled<T>& unsettled, Rows<T> table, const std::vector<i64>& rows);
+template <class T>
+void settle_range(const Unsettled<T>& unsettled, Rows<T> table, i64 first, i64 last);
 
 // table (V, D) = values (V, D), but in the padding row and in frozen rows
 template <class T>

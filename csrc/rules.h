@@ -1,6 +1,7 @@
 // The numbers that each update of a row needs; the formulas are in simd/, one file a rule.
 #pragma once
 
+#include "skipped_view.h"
 #include "views.h"
 
 namespace pyembed {
@@ -60,6 +61,23 @@ struct Adam {
     i64 correction_count;
     i64* row_steps;  // (V,) t of each row, counted here; or null: the table's t stands for all, in
                      // corrections[0]
+};
+
+// Rows that are behind with dense Adam's steps: row r was settled at step stamps[r], and stands still where
+// that is no_row.
+template <class T>
+struct Unsettled {
+    Rows<T> state;  // (V, 2 D): m and v
+    i64* stamps;    // (V,)
+    SkippedView skipped;
+    T epsilon;
+};
+
+// Dense Adam at sparse cost: the row is settled to the step before this one, then updated.
+template <class T>
+struct ExactAdam {
+    Adam<T> adam;
+    Unsettled<T> unsettled;
 };
 
 // The gradient of l1 sum |w| + l2 sum w^2 is added to that of each row.

@@ -17,6 +17,9 @@ using i64 = std::int64_t;
 using u64 = std::uint64_t;
 using u32 = std::uint32_t;
 
+// Stands for no row where the number of one is expected.
+constexpr i64 no_row = -1;
+
 // A matrix (rows, dim) whose rows are contiguous; consecutive rows start `stride` elements apart.
 template <class T>
 struct Rows {

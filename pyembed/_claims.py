@@ -55,6 +55,8 @@ def claim(layers: Iterable[TableLayer], optimizer: SparseOptimizer) -> None:
                 )
         for layer in layers:
             _owners[layer._table] = weakref.ref(optimizer)
+    for layer in layers:
+        layer._table.detach_moments()  # of an optimizer that died
 
 
 def release(tables: Iterable[Table], optimizer: SparseOptimizer) -> None:

@@ -220,7 +220,10 @@ class TableLayer(Fixed):
         """The live table, an ndarray view ``(input_dim, output_dim)``: what is written counts.
 
         It is written in place, as in ``emb.embeddings[:] = values`` or ``emb.embeddings *= 2``.
+        With an optimizer ``SparseAdam(update="exact")``, all rows are brought up to date first:
+        take a fresh view after a step, and write only through that.
         """
+        self._table.settle()
         return self._table.array.view(np.ndarray)
 
     @embeddings.setter

@@ -420,8 +420,6 @@ def test_refused_types():
         pe.SparseAdam(pe.Embedding(3, 2), lr=0.1)
     with pytest.raises(TypeError, match="tables must be layers"):
         pe.SparseAdam([np.zeros((3, 2))])
-    with pytest.raises(NotImplementedError, match="update='exact'"):
-        pe.SparseAdam(pe.Embedding(3, 2), update="exact")
 
 
 def test_a_table_in_two_optimizers():

@@ -52,8 +52,10 @@ void BackwardCall::find_winners(const Table& table, i64 dim) {
         const py::gil_scoped_release no_gil;
         const Buffer maxima = Buffer::of<T>(bags.count * dim);
         const TableLock::Shared shared(table.lock());
-        bad = pyembed::gather_bag<T>(read_only(table.rows<T>()), ids_.ids, rule, bags, pooling_, nullptr,
-                                     {maxima.as<T>(), bags.count, dim, dim}, winners.as<Position<T>>());
+        bad = table.readable<T>([&](const Readable<T>& rows) {
+            return pyembed::gather_bag<T>(rows, ids_.ids, rule, bags, pooling_, nullptr,
+                                          {maxima.as<T>(), bags.count, dim, dim}, winners.as<Position<T>>());
+        });
     }
     if (bad) raise_bad_id(*bad, ids_shape(), rule.rows);
     winners_ = std::make_shared<const Buffer>(std::move(winners));

@@ -49,6 +49,21 @@ class SortedGradient {
         pyembed::step(plan, kernel, rule, table_.rows<T>(), state, regularization);
     }
 
+    // As `apply`, for dense Adam's steps with the table's own moments.
+    template <class T>
+    void apply_exact(const SortedPlan<T>& plan, const Adam<T>& rule, double decay) const {
+        const Regularization<T> regularization{{static_cast<T>(l1_), static_cast<T>(l2_)}, constraint_};
+        const py::gil_scoped_release no_gil;
+        const TableLock::Alone alone(table_.lock());
+        ExactMoments* const moments = table_.moments();
+        if (moments == nullptr) throw py::value_error("the table has no moments");
+        moments->reserve();
+        const ExactAdam<T> exact{rule, moments->unsettled<T>()};
+        const Rows<T> table = table_.rows<T>();
+        pyembed::step(plan, kernels<T>().exact_adam, exact, table, exact.unsettled.state, regularization);
+        moments->advance(rule.learning_rate * rule.corrections[0], decay, table);
+    }
+
   private:
     const Table& table_;
     double l1_;

@@ -75,6 +75,22 @@ void step_adam(const SortedGradient& gradient, py::handle state, double learning
     });
 }
 
+void step_exact_adam(const SortedGradient& gradient, double learning_rate, double decay, double beta_1,
+                     double beta_2, double epsilon, double correction) {
+    gradient.step([&](const auto& plan) {
+        using T = ElementOf<decltype(plan)>;
+        const Adam<T> rule{learning_rate,
+                           static_cast<T>(decay),
+                           static_cast<T>(1.0 - beta_1),
+                           static_cast<T>(1.0 - beta_2),
+                           static_cast<T>(epsilon),
+                           &correction,
+                           1,
+                           nullptr};
+        gradient.apply_exact(plan, rule, decay);
+    });
+}
+
 }  // namespace
 
 void bind_steps(py::class_<SortedGradient>& gradient) {
@@ -89,7 +105,9 @@ void bind_steps(py::class_<SortedGradient>& gradient) {
              py::arg("rho"), py::arg("epsilon"))
         .def("step_adam", step_adam, py::arg("state"), py::arg("learning_rate"), py::arg("decay"),
              py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"), py::arg("corrections"),
-             py::arg("row_steps").noconvert() = py::none());
+             py::arg("row_steps").noconvert() = py::none())
+        .def("step_exact_adam", step_exact_adam, py::arg("learning_rate"), py::arg("decay"),
+             py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"), py::arg("correction"));
 }
 
 }  // namespace pyembed

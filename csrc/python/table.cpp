@@ -51,19 +51,29 @@ std::optional<BadId> Table::read(const Ids& ids, const IdRule& rule, bool renorm
     const py::gil_scoped_release no_gil;
     if (max_norm_ && renormalise) {
         const auto above = [&] {
-            return rows_above(read_only(std::get<Rows<T>>(rows_)), ids, rule_, frozen_, *max_norm_);
+            return readable<T>(
+                [&](const Readable<T>& table) { return rows_above(table, ids, rule_, frozen_, *max_norm_); });
         };
         if (const auto bad = find_bad_id(ids, rule)) return bad;
         {
             const TableLock::Shared shared(lock_);
-            if (above().empty()) return read(read_only(std::get<Rows<T>>(rows_)));
+            if (above().empty()) return readable<T>(read);
         }
         const TableLock::Alone alone(lock_);
-        pyembed::renormalise(std::get<Rows<T>>(rows_), above(), *max_norm_);
-        return read(read_only(std::get<Rows<T>>(rows_)));
+        const std::vector<i64> too_long = above();
+        if (moments_) settle_rows(moments_->unsettled<T>(), rows<T>(), too_long);
+        pyembed::renormalise(rows<T>(), too_long, *max_norm_);
+        return readable<T>(read);
     }
     const TableLock::Shared shared(lock_);
-    return read(read_only(std::get<Rows<T>>(rows_)));
+    return readable<T>(read);
+}
+
+template <class F>
+void Table::alone(F f) const {
+    const py::gil_scoped_release no_gil;
+    const TableLock::Alone alone(lock_);
+    std::visit([&](auto rows) { f(rows); }, rows_);
 }
 
 py::array Table::gather(py::handle ids_object, py::handle out, double dropout, u64 key,
@@ -75,7 +85,7 @@ py::array Table::gather(py::handle ids_object, py::handle out, double dropout, u
         [&](auto rows) -> py::array {
             using T = std::remove_pointer_t<decltype(rows.data)>;
             const auto output = output_or_new<T>(out, with_dim(ids.shape(), rows), view.array, ids.array);
-            const auto bad = read<T>(ids.ids, rule, renormalise, [&](Rows<const T> live) {
+            const auto bad = read<T>(ids.ids, rule, renormalise, [&](const Readable<T>& live) {
                 return pyembed::gather(live, ids.ids, rule, Dropout{dropout, key}, output.rows);
             });
             if (bad) raise_bad_id(*bad, ids.shape(), rule.rows);
@@ -97,7 +107,7 @@ py::array Table::gather_bag(py::handle ids_object, py::handle offsets, py::handl
             const auto weights = weights_argument<T>(weights_object, weights_name, ids, pooling);
             const auto output = output_or_new<T>(out, {bags.bags.count, rows.dim}, view.array, ids.array);
             refuse_overlap(output.array, "out", weights.array, weights_name);
-            const auto bad = read<T>(ids.ids, view.rule, renormalise, [&](Rows<const T> live) {
+            const auto bad = read<T>(ids.ids, view.rule, renormalise, [&](const Readable<T>& live) {
                 return pyembed::gather_bag(live, ids.ids, view.rule, bags.bags, pooling, weights.data,
                                            output.rows);
             });
@@ -122,7 +132,7 @@ py::array Table::weight_gradient(py::handle ids_object, py::handle gradient, py:
             const auto upstream = input_rows<T>(gradient, "grad_output", {bags.bags.count, rows.dim});
             py::array_t<T> out(ids.shape());
             T* const to = out.mutable_data();
-            const auto bad = read<T>(ids.ids, view.rule, false, [&](Rows<const T> live) {
+            const auto bad = read<T>(ids.ids, view.rule, false, [&](const Readable<T>& live) {
                 const auto outside = find_bad_id(ids.ids, view.rule);
                 if (!outside)
                     pyembed::weight_gradient(live, ids.ids, view.rule, bags.bags, pooling, weights.data,
@@ -151,32 +161,36 @@ void Table::change_frozen(py::handle rows_object, Change change) {
     if (const auto bad = find_bad_id(ids.ids, rule)) raise_bad_id(*bad, ids.shape(), rule.rows);
     std::vector<i64> rows(static_cast<std::size_t>(ids.ids.count));
     resolve_ids(ids.ids, rule, 0, ids.ids.count, rows.data());
-    const py::gil_scoped_release no_gil;
-    const TableLock::Alone alone(lock_);
-    frozen_.reserve(rule.rows);
-    for (const i64 row : rows)
-        if (row != no_row) change(row);
+    alone([&](auto table) {
+        frozen_.reserve(rule.rows);
+        for (const i64 row : rows)
+            if (row != no_row) change(table, row);
+    });
 }
 
 void Table::freeze(py::handle rows) {
-    change_frozen(rows, [&](i64 row) { frozen_.insert(row); });
+    change_frozen(rows, [&](auto table, i64 row) {
+        frozen_.insert(row);
+        if (moments_) moments_->stop(table, row);
+    });
 }
 
 void Table::unfreeze(py::handle rows) {
-    if (!rows.is_none()) return change_frozen(rows, [&](i64 row) { frozen_.erase(row); });
+    change_frozen(rows.is_none() ? py::object(frozen_rows()) : py::reinterpret_borrow<py::object>(rows),
+                  [&](auto, i64 row) {
+                      frozen_.erase(row);
+                      if (moments_ && row != rule_.padding) moments_->go_on(row);
+                  });
+}
+
+std::vector<i64> Table::frozen_rows_list() const {
     const py::gil_scoped_release no_gil;
-    const TableLock::Alone alone(lock_);
-    frozen_.clear();
+    const TableLock::Shared shared(lock_);
+    return frozen_.rows();
 }
 
 py::array_t<i64> Table::frozen_rows() const {
-    std::vector<i64> rows;
-    {
-        const py::gil_scoped_release no_gil;
-        const TableLock::Shared shared(lock_);
-        rows = frozen_.rows();
-    }
-    return array_of(rows);
+    return array_of(frozen_rows_list());
 }
 
 void Table::assign(py::handle array) {
@@ -192,10 +206,12 @@ void Table::assign(py::handle array) {
         view.rows);
 }
 
-void Table::grow(py::handle array) {
+void Table::grow(py::handle array, py::handle state) {
     const AnyRows into = matrix_argument(array, "array", true);
-    // The old array dies with the GIL held, after the lock is free.
+    // The old arrays die with the GIL held, after the lock is free.
     py::array moved = py::reinterpret_borrow<py::array>(array);
+    py::array moved_state = state.is_none() ? py::array() : py::reinterpret_borrow<py::array>(state);
+    settle();
     std::visit(
         [&](auto to) {
             using T = std::remove_pointer_t<decltype(to.data)>;
@@ -207,6 +223,7 @@ void Table::grow(py::handle array) {
                             RowSet());
             const py::gil_scoped_acquire gil;
             const std::lock_guard<std::mutex> guard(moving_);
+            if (moments_) moments_->grow(moved_state);
             std::swap(array_, moved);
             rows_ = to;
             rule_.rows = to.rows;
@@ -214,7 +231,49 @@ void Table::grow(py::handle array) {
         into);
 }
 
-py::tuple Table::state() const {
+void Table::attach_moments(py::handle state, double beta_1, double beta_2, double epsilon, int terms,
+                           i64 horizon, i64 t) {
+    const TableView view = this->view();
+    std::visit(
+        [&](auto rows) {
+            using T = std::remove_pointer_t<decltype(rows.data)>;
+            const auto moments = output_rows<T>(state, "state", {rows.rows, 2, rows.dim});
+            std::vector<i64> fixed = frozen_rows_list();
+            if (view.rule.padding != no_row) fixed.push_back(view.rule.padding);
+            auto made = std::make_unique<ExactMoments>(
+                moments.array, epsilon,
+                SkippedSteps(beta_1, beta_2, terms, std::min(horizon, SkippedSteps::most_steps - 1), t),
+                fixed);
+            detach_moments();
+            alone([&](auto) { moments_.swap(made); });
+        },
+        view.rows);
+}
+
+void Table::detach_moments() {
+    std::unique_ptr<ExactMoments> dying;  // with the GIL held
+    alone([&](auto rows) {
+        if (moments_) moments_->settle_all(rows);
+        moments_.swap(dying);
+    });
+}
+
+void Table::settle() {
+    alone([&](auto rows) {
+        if (moments_) moments_->settle_all(rows);
+    });
+}
+
+py::array_t<i64> Table::stamps() const {
+    std::vector<i64> stamps;
+    alone([&](auto) {
+        if (moments_) stamps = moments_->stamps();
+    });
+    return array_of(stamps);
+}
+
+py::tuple Table::state() {
+    settle();
     const TableView view = this->view();
     const py::object padding =
         view.rule.padding == no_row ? py::none() : py::object(py::int_(view.rule.padding));
@@ -258,7 +317,7 @@ void bind_table(py::module_& module) {
              py::arg("norm_type") = 2.0, py::arg("writeable") = true)
         // Not by __getstate__, which pickle's oldest protocols would not ask for.
         .def("__reduce__",
-             [](const Table& table) {
+             [](Table& table) {
                  const auto restore = py::module_::import("pyembed._core").attr("restore_table");
                  return py::make_tuple(restore, table.state());
              })
@@ -283,7 +342,12 @@ void bind_table(py::module_& module) {
         .def("unfreeze", &Table::unfreeze, py::arg("rows") = py::none())
         .def("frozen_rows", &Table::frozen_rows)
         .def("assign", &Table::assign, py::arg("values"))
-        .def("grow", &Table::grow, py::arg("array"));
+        .def("grow", &Table::grow, py::arg("array"), py::arg("state") = py::none())
+        .def("attach_moments", &Table::attach_moments, py::arg("state"), py::arg("beta_1"), py::arg("beta_2"),
+             py::arg("epsilon"), py::arg("terms"), py::arg("horizon"), py::arg("t"))
+        .def("detach_moments", &Table::detach_moments)
+        .def("settle", &Table::settle)
+        .def("stamps", &Table::stamps);
 
     module.def("restore_table", [](const py::args& state) { return Table::from_state(state); });
     module.def(

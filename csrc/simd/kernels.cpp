@@ -31,6 +31,8 @@ constexpr Kernels<T> kernels_of = {
     dot_rows<T>,
     row_norms<T>,
     scale_rows<T>,
+    settle_rows<T>,
+    settle_copies<T>,
     add_rows_atomically<T>,
     copy_sources<T>,
     sum_sources<T>,
@@ -42,6 +44,7 @@ constexpr Kernels<T> kernels_of = {
     step_segments<T, RowWiseAdagrad<T>>,
     step_segments<T, RmsProp<T>>,
     step_segments<T, Adam<T>>,
+    step_segments<T, ExactAdam<T>>,
 };
 
 }  // namespace

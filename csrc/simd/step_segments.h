@@ -5,10 +5,27 @@
 #include "reduce_segments.h"
 #include "regularize.h"
 #include "rms_prop.h"
+#include "settle.h"
 #include "sgd.h"
 
 namespace pyembed {
 namespace {
+
+// What comes before a row is read: nothing, but where it is behind.
+template <class T, class Rule>
+PYEMBED_INLINE void prepare(const Rule&, i64, T*, i64) {}
+
+template <class T>
+PYEMBED_INLINE void prepare(const ExactAdam<T>& rule, i64 row, T* w, i64 dim) {
+    settle_row(rule.unsettled, row, w, dim);
+    rule.unsettled.stamps[row] = rule.unsettled.skipped.t + 1;  // with the update that follows
+}
+
+template <class T>
+PYEMBED_INLINE void update(const ExactAdam<T>& rule, i64 row, T* __restrict w, T* __restrict moments,
+                           const T* __restrict g, i64 dim) {
+    update(rule.adam, row, w, moments, g, dim);
+}
 
 // One row's update by an optimizer: each Rule has a function update(rule, row, w, state, gradient, dim) in
 // its file.
@@ -26,6 +43,7 @@ struct UpdateRow {
     }
     PYEMBED_INLINE void operator()(i64 row, const T* gradient) const {
         T* const w = table.row(row);
+        prepare(rule, row, w, table.dim);
         gradient = with_penalty(regularization.penalty, w, gradient, scratch, table.dim);
         update(rule, row, w, state.row(row), gradient, table.dim);
         constrain(regularization.constraint, w, table.dim);

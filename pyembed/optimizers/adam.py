@@ -1,4 +1,4 @@
-"""Adam on the touched rows."""
+"""Adam at the cost of the touched rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from pyembed import _checks
 from pyembed._core import SortedGradient, Table
 from pyembed.layer import TableLayer
+from pyembed.optimizers._exact import terms_and_horizon
 from pyembed.optimizers.base import LearningRate, SparseOptimizer, TableState, writeable
 
 
 class SparseAdam(SparseOptimizer):
-    """Adam (Kingma & Ba 2015) that moves only the rows with a gradient.
+    """Adam (Kingma & Ba 2015), lazy or exact, for which a step costs what its rows cost.
 
     For every row with a gradient G (its summands added up in order of position), with t the
     table's step count::
@@ -25,8 +26,11 @@ class SparseAdam(SparseOptimizer):
         v += (1 - beta_2) * (G**2 - v)
         w -= learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon)
 
-    as `torch.optim.SparseAdam` and TensorFlow Addons' ``LazyAdam`` have it. The moments of the
-    other rows stay as they are.
+    With ``update="lazy"`` that is all, as `torch.optim.SparseAdam` and TensorFlow Addons'
+    ``LazyAdam`` have it: the other rows stay as they are. Dense Adam moves them too, at every step,
+    since their moments decay and still push. With ``update="exact"``, weights are those of dense
+    Adam (`keras.optimizers.Adam`, AdamW): what a row has skipped is made up for when it is next
+    looked up or updated, by a series whose terms depend on the steps skipped and not on the row.
 
     Parameters
     ----------
@@ -34,14 +38,20 @@ class SparseAdam(SparseOptimizer):
     learning_rate : float or callable
         A callable gets the table's step count t, from 1.
     beta_1, beta_2 : float
-        In [0, 1).
+        In [0, 1). 'exact' needs beta_2 close to 1 beside beta_1: ValueError where the series would
+        need more than 24 terms.
     epsilon : float
         Added to the root before the bias correction. With 0, an element whose gradients were all 0
-        becomes nan, as 0 / 0 is.
+        becomes nan, as 0 / 0 is; 'exact' needs more.
     weight_decay : float
-        Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
-    update : {'lazy'}
-        ('exact' is not supported by this version.)
+        Decoupled: rows are multiplied by ``1 - learning_rate * weight_decay`` first; with 'lazy'
+        the touched ones, with 'exact' all at every step.
+    update : {'lazy', 'exact'}
+        With 'exact', lookups read rows as they would be up to date, and write nothing;
+        ``emb.embeddings``, saving, pickling, `state_dict`, ``emb.grow`` and `flush` bring all rows
+        up to date first, which takes a pass over the table after a step. Padding and frozen rows
+        stand still: no push, no decay. Not with an ``embeddings_constraint`` or
+        ``step_bias="row"``. A regularizer's gradient is that of the touched rows alone.
     step_bias : {'global', 'row'}
         Whose steps t counts in the bias correction: the table's, or those in which the row had a
         gradient.
@@ -73,13 +83,33 @@ class SparseAdam(SparseOptimizer):
         self.update = _checks.one_of(update, "update", ("lazy", "exact"))
         self.step_bias = _checks.one_of(step_bias, "step_bias", ("global", "row"))
         if self.update == "exact":
-            raise NotImplementedError("update='exact' is not supported by this version")
+            self._check_exact()
         super().__init__(tables, learning_rate, weight_decay)
         self._row_corrections = self._corrections(np.arange(1, 1))
         self._row_steps: dict[Table, NDArray[np.int64]] = {}
         if self.step_bias == "row":
             for table, state in self._states.items():
                 self._row_steps[table] = np.zeros(state.layer.input_dim, np.int64)
+
+    def _check_exact(self) -> None:
+        if self.step_bias != "global":
+            raise ValueError("update='exact' cannot be used with step_bias='row'")
+        if self.epsilon == 0.0:
+            raise ValueError("epsilon=0.0 must be > 0 for update='exact'")
+        terms_and_horizon(self.beta_1, self.beta_2, "float64")
+
+    def _check_layer(self, layer: TableLayer) -> None:
+        if self.update == "exact" and layer.embeddings_constraint is not None:
+            raise ValueError(
+                f"update='exact' cannot be used with the embeddings_constraint of {layer.name}"
+            )
+
+    def _attach(self, state: TableState) -> None:
+        if self.update == "exact":
+            series = terms_and_horizon(self.beta_1, self.beta_2, state.layer.dtype)
+            state.table.attach_moments(
+                state.array, self.beta_1, self.beta_2, self.epsilon, *series, state.t
+            )
 
     def release(self) -> None:
         """Give the tables up for another optimizer to take; this one cannot step any more."""
@@ -90,7 +120,19 @@ class SparseAdam(SparseOptimizer):
         arrays = super()._arrays(state)
         if state.table in self._row_steps:
             arrays["row_t"] = self._row_steps[state.table]
+        if self.update == "exact":
+            arrays["stamp"] = state.table.stamps()
         return arrays
+
+    def _checked(
+        self, state: TableState, given: dict[str, Any]
+    ) -> tuple[int, dict[str, NDArray[Any]]]:
+        t, arrays = super()._checked(state, given)
+        # Which rows stand still is the table's own to say.
+        stamps = arrays.pop("stamp", None)
+        if stamps is not None and not np.isin(stamps, (t, -1)).all():
+            raise ValueError(f"stamp has rows that are behind t={t}: state_dict() has none")
+        return t, arrays
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -113,16 +155,11 @@ class SparseAdam(SparseOptimizer):
             if row_steps is None
             else self._corrections_up_to(state.t)
         )
-        gradient.step_adam(
-            state.array,
-            learning_rate,
-            decay,
-            self.beta_1,
-            self.beta_2,
-            self.epsilon,
-            corrections,
-            row_steps,
-        )
+        rule = (learning_rate, decay, self.beta_1, self.beta_2, self.epsilon)
+        if self.update == "exact":
+            gradient.step_exact_adam(*rule, corrections[0])
+        else:
+            gradient.step_adam(state.array, *rule, corrections, row_steps)
 
     def _corrections(self, t: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the bias correction at each step count t, in double."""

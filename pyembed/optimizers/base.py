@@ -104,9 +104,13 @@ class SparseOptimizer(Fixed):
         self._lock = threading.RLock()
         _living.add(self)
         layers = _layers(tables)
+        for layer in layers:
+            self._check_layer(layer)
         _claims.claim(layers, self)
         try:
             self._states = {layer._table: self._new_state(layer) for layer in layers}
+            for state in self._states.values():
+                self._attach(state)
         except BaseException:
             _claims.release([layer._table for layer in layers], self)
             raise
@@ -183,6 +187,7 @@ class SparseOptimizer(Fixed):
             with the next step.
         """
         with self._lock:
+            self.flush()
             tables = [
                 {"t": state.t, **self._arrays(state)} for state in self._held_states().values()
             ]
@@ -208,6 +213,7 @@ class SparseOptimizer(Fixed):
             is raised, nothing has changed.
         """
         with self._lock:
+            self.flush()
             config, tables = dict(state_dict["config"]), list(state_dict["tables"])
             learning_rate = config["learning_rate"]
             if not callable(learning_rate):
@@ -228,37 +234,56 @@ class SparseOptimizer(Fixed):
             for state, (t, arrays) in zip(states, checked, strict=True):
                 state.t = t
                 self._write(state, arrays)
+                self._attach(state)
             self._learning_rate = learning_rate
 
     def flush(self) -> None:
         """Bring every row up to date; rows are behind with ``SparseAdam(update="exact")`` alone."""
+        with self._lock:
+            for table in self._held_states():
+                table.settle()
 
     def release(self) -> None:
         """Give the tables up for another optimizer to take; this one cannot step any more."""
         with self._lock:
+            for table in self._states:
+                table.detach_moments()
             _claims.release(self._states, self)
             self._states = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        with self._lock:
+            for table in self._states:
+                table.settle()
+            return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        _claims.claim([table.layer for table in state["_states"].values()], self)
+        states = state["_states"].values()
+        _claims.claim([table.layer for table in states], self)
         self.__dict__.update(state, _lock=threading.RLock())
         _living.add(self)
+        for table in states:
+            self._attach(table)
 
     def _grow(self, table: Table, array: NDArray[Any]) -> None:
         """Move a table into a larger array, and its state with it."""
         with self._lock:
             state = self._states[table]
+            table.settle()  # which changes the state too
             grown = state.grown(len(array))
-            table.grow(array)
+            table.grow(array, grown)
             state.array = grown
 
     def _apply(
         self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
     ) -> None:
         raise NotImplementedError
+
+    def _check_layer(self, layer: TableLayer) -> None:
+        """Refuse a layer that this optimizer cannot train."""
+
+    def _attach(self, state: TableState) -> None:
+        """Tell the table of a new state what its lookups must know."""
 
     def _new_state(self, layer: TableLayer) -> TableState:
         return TableState(layer, len(self._state_names), layer.output_dim, 0.0)
@@ -285,8 +310,8 @@ class SparseOptimizer(Fixed):
         return t, arrays
 
     def _write(self, state: TableState, arrays: dict[str, NDArray[Any]]) -> None:
-        for name, live in self._arrays(state).items():
-            live[...] = arrays[name]
+        for name, array in arrays.items():
+            self._arrays(state)[name][...] = array
 
     def _held_states(self) -> dict[Table, TableState]:
         if not self._states:
