@@ -85,10 +85,7 @@ class Lookup:
 
     def call(self, grad):
         """Return the model's backward call."""
-        layer, ids, grad = self.layer, self.plain_ids, np.array(grad)
-        if layer.activity_regularizer:
-            added = reference.penalised(self._output(), np.zeros_like(grad), **ACTIVITY)
-            grad = grad + added / grad.dtype.type(self._batch_size())
+        layer, ids, grad = self.layer, self.plain_ids, self._with_activity(np.array(grad))
         if not self.is_bag:
             grad = grad.reshape(ids.size, self.shape[-1])
             call = Call(ids.reshape(-1, 1), grad, by_frequency=layer.scale_grad_by_freq)
@@ -108,7 +105,14 @@ class Lookup:
 
     def expected_weight_gradient(self, grad):
         model, mode = self.part.model, self.layer.mode
+        grad = self._with_activity(grad)
         return model.weight_gradient(self.plain_ids, grad, self.starts, mode, self.weights)
+
+    def _with_activity(self, grad):
+        if not self.layer.activity_regularizer:
+            return grad
+        added = reference.penalised(self._output(), np.zeros_like(grad), **ACTIVITY)
+        return grad + added / grad.dtype.type(self._batch_size())
 
     def check_inputs(self):
         """Check that nothing was written to the ids."""
