@@ -44,6 +44,16 @@ def results(dtype):
             dtype=dtype,
             seed=3,
         )
+        layer = pe.Embedding(700, dim, dtype=dtype, seed=4)
+        exact = pe.SparseAdam(layer, update="exact")
+        for start in range(0, 300, 10):
+            exact.step(layer.backward(ids[start : start + 10], rows[:10]))
+        yield layer(ids)
+        yield layer.embeddings
+        for make in (pe.SparseAdagrad, pe.SparseRowWiseAdagrad, pe.SparseRMSprop):
+            layer = pe.Embedding(700, dim, dtype=dtype, seed=5)
+            make(layer).step(layer.backward(ids, rows))
+            yield layer.embeddings
         sgd = pe.SparseSGD(emb, 0.1, 0.9, True)
         for key in range(2):
             yield emb(ids, dropout=0.2, key=key)

@@ -85,7 +85,7 @@ class SparseAdam(SparseOptimizer):
         if self.update == "exact":
             self._check_exact()
         super().__init__(tables, learning_rate, weight_decay)
-        self._row_corrections = self._corrections(np.arange(1, 1))
+        self._row_corrections = np.empty(0)
         self._row_steps: dict[Table, NDArray[np.int64]] = {}
         if self.step_bias == "row":
             for table, state in self._states.items():
@@ -149,24 +149,19 @@ class SparseAdam(SparseOptimizer):
     def _apply(
         self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
     ) -> None:
-        row_steps = self._row_steps.get(state.table)
-        corrections = (
-            self._corrections(np.array([state.t]))
-            if row_steps is None
-            else self._corrections_up_to(state.t)
-        )
         rule = (learning_rate, decay, self.beta_1, self.beta_2, self.epsilon)
+        row_steps = self._row_steps.get(state.table)
         if self.update == "exact":
-            gradient.step_exact_adam(*rule, corrections[0])
+            gradient.step_exact_adam(*rule, self._correction(state.t))
+        elif row_steps is None:
+            gradient.step_adam(state.array, *rule, np.array([self._correction(state.t)]))
         else:
+            corrections = self._corrections_up_to(state.t)
             gradient.step_adam(state.array, *rule, corrections, row_steps)
 
-    def _corrections(self, t: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the bias correction at each step count t, in double."""
-        corrections: NDArray[np.float64] = np.sqrt(1.0 - _power(self.beta_2, t)) / (
-            1.0 - _power(self.beta_1, t)
-        )
-        return corrections
+    def _correction(self, t: int) -> float:
+        """Return the bias correction at step count t, in double."""
+        return math.sqrt(1.0 - _power(self.beta_2, t)) / (1.0 - _power(self.beta_1, t))
 
     def _corrections_up_to(self, t: int) -> NDArray[np.float64]:
         """Return the bias corrections at 1 … t, or at fewer: the last stands for all after it."""
@@ -175,17 +170,20 @@ class SparseAdam(SparseOptimizer):
         have = len(self._row_corrections)
         if have < min(t, horizon):
             enough = min(horizon, max(t, 2 * have))
-            self._row_corrections = self._corrections(np.arange(1, enough + 1))
+            further = [self._correction(step) for step in range(have + 1, enough + 1)]
+            self._row_corrections = np.append(self._row_corrections, further)
         return self._row_corrections
 
 
-def _power(base: float, exponents: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return ``base ** exponents`` by squaring and multiplying.
+def _power(base: float, exponent: int) -> float:
+    """Return ``base ** exponent`` by squaring and multiplying.
 
-    Unlike `numpy.power`, whose last bits depend on the processor, this is the same everywhere.
+    Unlike a library's power, whose last bits depend on the processor, this is the same everywhere.
     """
-    power = np.ones(exponents.shape)
-    for bit in range(int(exponents.max(initial=0)).bit_length()):
-        power[exponents >> bit & 1 == 1] *= base
+    power = 1.0
+    while exponent:
+        if exponent & 1:
+            power *= base
         base *= base
+        exponent >>= 1
     return power

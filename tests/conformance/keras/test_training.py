@@ -116,3 +116,48 @@ def test_rows_without_a_gradient(table, rng):
     others = np.delete(np.arange(ROWS), [0, 4, 9])
     np.testing.assert_array_equal(ours.embeddings[others], table[others])
     assert (trained[others] != table[others]).any(axis=1).all()
+
+
+def train(table, rng, ours, theirs, optimizer, keras_optimizer, every_row):
+    for _ in range(200):
+        ids = rng.integers(0, ROWS, 30) // 3  # many duplicates, and rows never seen
+        if every_row:
+            ids = rng.permutation(np.concatenate([np.arange(ROWS), ids]))
+        grad = rng.standard_normal((len(ids), DIM)).astype(table.dtype)
+        optimizer.step(ours.backward(ids, grad))
+        dense = np.zeros_like(table)
+        np.add.at(dense, ids, grad)
+        keras_optimizer.apply_gradients(
+            [(tf.convert_to_tensor(dense), theirs.trainable_variables[0])]
+        )
+
+
+# Keras keeps its numbers in float32, and corrects the bias there, even for a float64 table.
+LOOSE = {"rtol": 1e-4, "atol": 5e-5}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"], indirect=True)
+def test_rmsprop_where_every_batch_has_every_row(table, rng):
+    rule = {"learning_rate": 2**-7, "rho": 0.875, "epsilon": 2**-20}
+    ours, theirs = layers(table)
+    optimizer, keras_optimizer = pe.SparseRMSprop(ours, **rule), keras.optimizers.RMSprop(**rule)
+    train(table, rng, ours, theirs, optimizer, keras_optimizer, every_row=True)
+    np.testing.assert_allclose(ours.embeddings, theirs.get_weights()[0], **LOOSE)
+
+
+@pytest.mark.parametrize("decay", [0.0, 2**-4])
+@pytest.mark.parametrize("dtype", ["float32", "float64"], indirect=True)
+def test_exact_adam_where_few_rows_are_in_a_batch(table, rng, decay):
+    # Dense Adam in Keras: rows without a gradient move too.
+    rule = {"learning_rate": 2**-7, "beta_1": 0.875, "beta_2": 1 - 2**-10, "epsilon": 2**-20}
+    ours, theirs = layers(table)
+    optimizer = pe.SparseAdam(ours, **rule, weight_decay=decay, update="exact")
+    if decay:
+        keras_optimizer = keras.optimizers.AdamW(**rule, weight_decay=decay)
+    else:
+        keras_optimizer = keras.optimizers.Adam(**rule)
+    train(table, rng, ours, theirs, optimizer, keras_optimizer, every_row=False)
+    np.testing.assert_allclose(ours.embeddings, theirs.get_weights()[0], **LOOSE)
+    lazy = pe.Embedding(ROWS, DIM, weights=table, dtype=table.dtype)
+    train(table, rng, lazy, theirs, pe.SparseAdam(lazy, **rule), keras_optimizer, every_row=False)
+    assert np.abs(lazy.embeddings - ours.embeddings).max() > 0.05

@@ -71,3 +71,20 @@ def test_sgd_over_100_steps(table, rng, sparse):
         padding_idx=4,
     )
     assert_close(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("initial", [0.0, 0.1])
+def test_adagrad_over_200_steps(table, rng, sparse, initial):
+    ours, theirs = train(
+        table,
+        batches(rng, table.dtype, 200),
+        lambda emb: pe.SparseAdagrad(emb, 0.05, initial, 1e-3),
+        lambda parameters: torch.optim.Adagrad(
+            parameters, 0.05, initial_accumulator_value=initial, eps=1e-3
+        ),
+        sparse=sparse,
+        padding_idx=4,
+    )
+    assert_close(ours, theirs)
