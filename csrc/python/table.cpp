@@ -210,8 +210,13 @@ void Table::grow(py::handle array, py::handle state) {
     const AnyRows into = matrix_argument(array, "array", true);
     // The old arrays die with the GIL held, after the lock is free.
     py::array moved = py::reinterpret_borrow<py::array>(array);
-    py::array moved_state = state.is_none() ? py::array() : py::reinterpret_borrow<py::array>(state);
-    settle();
+    py::array moved_state;
+    if (state.is_none()) {
+        detach_moments();  // of an optimizer that died
+    } else {
+        settle();
+        moved_state = py::reinterpret_borrow<py::array>(state);
+    }
     std::visit(
         [&](auto to) {
             using T = std::remove_pointer_t<decltype(to.data)>;
@@ -246,19 +251,23 @@ void Table::attach_moments(py::handle state, double beta_1, double beta_2, doubl
                 fixed);
             detach_moments();
             alone([&](auto) { moments_.swap(made); });
+            has_moments_ = true;
         },
         view.rows);
 }
 
 void Table::detach_moments() {
+    if (!has_moments_) return;
     std::unique_ptr<ExactMoments> dying;  // with the GIL held
     alone([&](auto rows) {
         if (moments_) moments_->settle_all(rows);
         moments_.swap(dying);
     });
+    has_moments_ = false;
 }
 
 void Table::settle() {
+    if (!has_moments_) return;  // and so waits for nobody
     alone([&](auto rows) {
         if (moments_) moments_->settle_all(rows);
     });

@@ -1,6 +1,7 @@
 // A live table: its memory, how it reads ids, and who may use it when.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -99,6 +100,7 @@ class Table {
     std::optional<MaxNorm> max_norm_;
     RowSet frozen_;
     std::unique_ptr<ExactMoments> moments_;
+    std::atomic<bool> has_moments_{false};
     mutable TableLock lock_;
     mutable std::mutex moving_;  // guards array_, rows_ and rule_ where there is no GIL
 };
