@@ -65,7 +65,7 @@ Item* radix_sort(Item* items, Item* spare, i64 n, int key_bits, Key key) {
     const Buffer tables = Buffer::of<i64>(2 * threads * radix);
     i64* const counts = tables.as<i64>();
 
-    parallel(threads, [&](int member, int members) {
+    parallel(threads, [&](int member, int members, auto barrier) {
         Item* from = items;
         Item* to = spare;
         const i64 begin = n * member / members;
@@ -78,10 +78,10 @@ Item* radix_sort(Item* items, Item* spare, i64 n, int key_bits, Key key) {
             };
             std::memset(own, 0, static_cast<std::size_t>(radix) * sizeof(i64));
             for (i64 i = begin; i < end; ++i) ++own[digit(from[i])];
-            team_barrier(members);
+            barrier();
             radix::starts_from_counts(counts, starts, radix, member, members);
             for (i64 i = begin; i < end; ++i) to[starts[digit(from[i])]++] = from[i];
-            team_barrier(members);
+            barrier();
             std::swap(from, to);
         }
     });

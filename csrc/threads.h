@@ -9,6 +9,9 @@
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
+#if defined(PYEMBED_THREAD_TEAM)
+#include "thread_team.h"
+#endif
 
 namespace pyembed {
 
@@ -31,28 +34,23 @@ inline int threads_for(i64 bytes) {
     return static_cast<int>(std::min<i64>(bytes / worth_a_thread, max_threads()));
 }
 
-// Calls f(member, members) once in every thread of a team of at most `threads`. f must not throw.
+// Calls f(member, members, barrier) once in every thread of a team of at most `threads`; barrier() waits for
+// the whole team. f must not throw.
 template <class F>
 void parallel(int threads, F f) {
-#if defined(_OPENMP)
+#if defined(PYEMBED_THREAD_TEAM)
+    if (threads > 1) return ThreadTeam::run(threads, f);
+#elif defined(_OPENMP)
     if (threads > 1) {
+        const auto barrier = [] {
+#pragma omp barrier
+        };
 #pragma omp parallel num_threads(threads)
-        f(omp_get_thread_num(), omp_get_num_threads());
+        f(omp_get_thread_num(), omp_get_num_threads(), barrier);
         return;
     }
 #endif
-    f(0, 1);
-}
-
-// Waits for the whole team of the enclosing `parallel`.
-inline void team_barrier(int members) {
-#if defined(_OPENMP)
-    if (members > 1) {
-#pragma omp barrier
-    }
-#else
-    (void)members;
-#endif
+    f(0, 1, [] {});
 }
 
 // Deals [0, n) out in blocks, each to the next thread that is free: f(begin, end, member).
@@ -60,8 +58,10 @@ template <class F>
 void parallel_blocks(i64 n, i64 block, int threads, F f) {
     const i64 blocks = (n + block - 1) / block;
     std::atomic<i64> next{0};
-    parallel(static_cast<int>(std::min<i64>(threads, blocks)), [&](int member, int) {
-        for (i64 b = next++; b < blocks; b = next++) f(b * block, std::min(n, (b + 1) * block), member);
+    // Relaxed: a block may rely on nothing that another wrote, and the thread sanitizer sees where one does.
+    const auto take = [&] { return next.fetch_add(1, std::memory_order_relaxed); };
+    parallel(static_cast<int>(std::min<i64>(threads, blocks)), [&](int member, int, auto) {
+        for (i64 b = take(); b < blocks; b = take()) f(b * block, std::min(n, (b + 1) * block), member);
     });
 }
 
