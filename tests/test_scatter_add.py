@@ -31,6 +31,15 @@ def test_atomic_equals_add_at_to_rounding(data):
     np.testing.assert_allclose(dst, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_atomic_at_any_number_of_threads(threads, dtype, rng):
+    # Sums of small whole numbers are exact in any order; on so few rows all threads meet.
+    ids = rng.integers(0, 3, 100_000)
+    rows = rng.integers(-9, 10, (100_000, 33)).astype(dtype)
+    dst = np.zeros((3, 33), dtype)
+    pe.ops.scatter_add(dst, ids, rows, method="atomic")
+    np.testing.assert_array_equal(dst, [rows[ids == row].sum(axis=0) for row in range(3)])
+
+
 def hot_ids(rng, n, rows):
     """Half of all ids are one id, the others are spread; runs of many lengths around a chunk's."""
     ids = rng.integers(0, rows, n)
