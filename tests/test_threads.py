@@ -1,6 +1,5 @@
 """Calls from several Python threads: no GIL, lookups share a table, steps exclude them."""
 
-import os
 import threading
 import time
 
@@ -8,25 +7,7 @@ import numpy as np
 import pytest
 
 import pyembed as pe
-
-
-def run_all(*functions):
-    """Run each function in a thread of its own; raise what any of them raised."""
-    errors = []
-
-    def guarded(function):
-        try:
-            function()
-        except BaseException as error:
-            errors.append(error)
-
-    workers = [threading.Thread(target=guarded, args=(f,)) for f in functions]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if errors:
-        raise errors[0]
+from workers import run_all
 
 
 @pytest.fixture
@@ -84,38 +65,50 @@ def test_two_threads_train_two_tables(rng):
         np.testing.assert_array_equal(result, expected)
 
 
-def test_eight_threads_look_up_one_table(rng):
-    table = rng.standard_normal((5000, 32)).astype(np.float32)
-    emb = pe.Embedding.from_pretrained(table)
+def test_eight_threads_look_up_one_table(layer, rng):
+    # Sums of whole numbers are exact in any order.
+    table = rng.integers(-9, 10, (5000, 32)).astype(np.float32)
+    options = {"mode": "sum"} if layer is pe.EmbeddingBag else {}
+    shared = layer.from_pretrained(table, **options)
 
     def look_up(seed):
-        ids = np.random.default_rng(seed).integers(0, 5000, 5000)
+        ids = np.random.default_rng(seed).integers(0, 5000, (1000, 5))
+        expected = table[ids].sum(axis=1) if options else table[ids]
         for _ in range(20):
-            np.testing.assert_array_equal(emb(ids), table[ids])
+            np.testing.assert_array_equal(shared(ids), expected)
 
     run_all(*[lambda seed=seed: look_up(seed) for seed in range(8)])
 
 
-def test_a_lookup_never_sees_half_a_step(rng):
-    # Every step adds the same number to every element: a lookup sees a table of one number.
-    emb = pe.Embedding(20_000, 16, "zeros", dtype="float64")
-    opt = pe.SparseSGD(emb, 1.0)
-    ids = np.arange(20_000)
-    grad = -np.ones((20_000, 16))
-    steps_left = threading.Event()
-
-    def train():
+@pytest.mark.parametrize("optimizer", [pe.SparseSGD, pe.SparseAdam])
+def test_a_lookup_never_sees_half_a_step(layer, optimizer):
+    # Every step does the same to every element: a lookup sees a table of one number.
+    def train(table, ids):
+        opt = optimizer(table, 1.0)
+        grad = -np.ones_like(table(ids))
         for _ in range(50):
-            opt.step(emb.backward(ids, grad))
-        steps_left.set()
+            opt.step(table.backward(ids, grad))
 
-    def look_up():
-        while not steps_left.is_set():
-            rows = emb(ids)
-            assert (rows == rows[0, 0]).all()
+    alone = layer(1, 1, "zeros", dtype="float64")
+    train(alone, [[0]])
+    table = layer(20_000, 16, "zeros", dtype="float64")
+    ids = np.arange(20_000)[:, np.newaxis]
+    trained = threading.Event()
 
-    run_all(train, look_up, look_up)
-    assert (emb.embeddings == 50.0).all()
+    def train_shared():
+        try:
+            train(table, ids)
+        finally:
+            trained.set()
+
+    def look_up(some_ids):
+        while not trained.is_set():
+            rows = table(some_ids)
+            assert (rows == rows.flat[0]).all()
+
+    run_all(train_shared, lambda: look_up(ids), lambda: look_up(ids[::500]))
+    assert alone.embeddings[0, 0] > 0.0
+    assert (table.embeddings == alone.embeddings[0, 0]).all()
 
 
 def test_lookups_in_a_loop_do_not_starve_a_step():
@@ -150,65 +143,3 @@ def test_one_optimizer_stepped_from_two_threads(rng):
     run_all(train, train)
     assert emb.embeddings[3].tolist() == [200.0] * 4
     assert opt._states[emb._table].t == 200
-
-
-def exit_status_of_a_fork(child_is_good):
-    """Fork, and return the exit status of a child that runs the function; None if it hangs."""
-    child = os.fork()
-    if child == 0:
-        good = False
-        try:
-            good = child_is_good()
-        finally:
-            os._exit(0 if good else 1)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return status
-        time.sleep(0.01)
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    return None
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-class TestForkedChild:
-    def test_after_the_parent_used_threads(self, rng):
-        emb = pe.Embedding(1000, 64, seed=0)
-        opt = pe.SparseAdam(emb)
-        ids = rng.integers(0, 1000, 50_000)
-        grad = np.ones((50_000, 64), np.float32)
-        opt.step(emb.backward(ids, grad))
-
-        def child_is_good():
-            opt.step(emb.backward(ids, grad))
-            return pe.get_num_threads() == 1 and (emb(ids[:9]) == emb.embeddings[ids[:9]]).all()
-
-        assert exit_status_of_a_fork(child_is_good) == 0
-
-    def test_while_other_threads_of_the_parent_hold_its_locks(self, rng):
-        emb = pe.Embedding(1000, 64, seed=0)
-        opt = pe.SparseAdam(emb)
-        ids = rng.integers(0, 1000, 20_000)
-        grad = emb.backward(ids, np.ones((20_000, 64), np.float32))
-        done = threading.Event()
-
-        def train():
-            while not done.is_set():
-                opt.step(grad)
-
-        def child_is_good():
-            opt.step(grad)
-            return emb(ids).shape == (20_000, 64)
-
-        def fork():
-            try:
-                for _ in range(5):
-                    time.sleep(0.01)
-                    assert exit_status_of_a_fork(child_is_good) == 0
-            finally:
-                done.set()
-
-        run_all(train, fork)
