@@ -65,6 +65,26 @@ PYEMBED_INLINE void settle_copy(const Skipped<T>& skipped, T epsilon, T* __restr
     for (i64 k = 0; k < dim; ++k) w[k] = settled<terms>(skipped, epsilon, w[k], m[k], square_root(v[k]));
 }
 
+template <int terms>
+struct Terms {
+    static constexpr int count = terms;
+};
+
+// Calls f with as many terms as a compile-time number, for loops that it unrolls.
+template <class F>
+PYEMBED_INLINE void with_terms(int terms, F f) {
+    switch (terms) {
+        case 1:
+            return f(Terms<1>{});
+        case 6:
+            return f(Terms<6>{});
+        case 12:
+            return f(Terms<12>{});
+        default:
+            return f(Terms<most_terms>{});
+    }
+}
+
 // Whether the row has steps to make up for: not if it is up to date, or stands still (no_row).
 template <class T>
 PYEMBED_INLINE bool is_behind(const Unsettled<T>& unsettled, i64 row) {
@@ -81,16 +101,9 @@ PYEMBED_INLINE void settle_row(const Unsettled<T>& unsettled, i64 row, T* w, i64
     unsettled.stamps[row] = unsettled.skipped.t;
     T* const m = unsettled.state.row(row);
     T* const v = m + dim;
-    switch (unsettled.skipped.terms) {
-        case 1:
-            return settle_row<1>(skipped, unsettled.epsilon, w, m, v, dim);
-        case 6:
-            return settle_row<6>(skipped, unsettled.epsilon, w, m, v, dim);
-        case 12:
-            return settle_row<12>(skipped, unsettled.epsilon, w, m, v, dim);
-        default:
-            return settle_row<most_terms>(skipped, unsettled.epsilon, w, m, v, dim);
-    }
+    with_terms(unsettled.skipped.terms, [&](auto terms) {
+        settle_row<decltype(terms)::count>(skipped, unsettled.epsilon, w, m, v, dim);
+    });
 }
 
 template <class T>
@@ -117,19 +130,9 @@ void settle_copies(const Unsettled<T>& unsettled, const i64* rows, i64 n, Rows<T
         const T* const m = unsettled.state.row(rows[i]);
         const T* const v = m + dim;
         T* const w = copies.row(i);
-        switch (unsettled.skipped.terms) {
-            case 1:
-                settle_copy<1>(skipped, unsettled.epsilon, w, m, v, dim);
-                break;
-            case 6:
-                settle_copy<6>(skipped, unsettled.epsilon, w, m, v, dim);
-                break;
-            case 12:
-                settle_copy<12>(skipped, unsettled.epsilon, w, m, v, dim);
-                break;
-            default:
-                settle_copy<most_terms>(skipped, unsettled.epsilon, w, m, v, dim);
-        }
+        with_terms(unsettled.skipped.terms, [&](auto terms) {
+            settle_copy<decltype(terms)::count>(skipped, unsettled.epsilon, w, m, v, dim);
+        });
     }
 }
 
