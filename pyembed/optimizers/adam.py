@@ -63,6 +63,8 @@ class SparseAdam(SparseOptimizer):
     """
 
     _state_names = ("m", "v")
+    # Which rows stand still is the table's own to say; the others are up to date.
+    _derived_names = frozenset({"stamp"})
     _fixed = SparseOptimizer._fixed | {"beta_1", "beta_2", "epsilon", "update", "step_bias"}
 
     def __init__(
@@ -124,15 +126,15 @@ class SparseAdam(SparseOptimizer):
             arrays["stamp"] = state.table.stamps()
         return arrays
 
-    def _checked(
-        self, state: TableState, given: dict[str, Any]
-    ) -> tuple[int, dict[str, NDArray[Any]]]:
-        t, arrays = super()._checked(state, given)
-        # Which rows stand still is the table's own to say.
-        stamps = arrays.pop("stamp", None)
-        if stamps is not None and not np.isin(stamps, (t, -1)).all():
+    def _checked(self, state: TableState, given: dict[str, Any]) -> int:
+        t = super()._checked(state, given)
+        if self.update == "exact" and not np.isin(given["stamp"], (t, -1)).all():
             raise ValueError(f"stamp has rows that are behind t={t}: state_dict() has none")
-        return t, arrays
+        if state.table in self._row_steps:
+            row_t = np.asarray(given["row_t"])
+            if not 0 <= row_t.min() <= row_t.max() <= t:
+                raise ValueError(f"row_t has step counts that are not from 0 to t={t}")
+        return t
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -90,6 +90,7 @@ class SparseOptimizer(Fixed):
     """
 
     _state_names: tuple[str, ...]  # of the arrays of state, (V, D) each
+    _derived_names: ClassVar[frozenset[str]] = frozenset()  # of those that follow from the rest
     _fixed: ClassVar[frozenset[str]] = frozenset({"weight_decay"})  # and so part of the config
 
     def __init__(
@@ -213,29 +214,9 @@ class SparseOptimizer(Fixed):
             is raised, nothing has changed.
         """
         with self._lock:
-            self.flush()
-            config, tables = dict(state_dict["config"]), list(state_dict["tables"])
-            learning_rate = config["learning_rate"]
-            if not callable(learning_rate):
-                learning_rate = self._checked_rate(learning_rate)
-            for name, value in self.get_config().items():
-                if name != "learning_rate" and config[name] != value:
-                    raise ValueError(
-                        f"the state is of an optimizer with {name}={config[name]!r}, but this one "
-                        f"has {name}={value!r}"
-                    )
-            states = list(self._held_states().values())
-            if len(tables) != len(states):
-                raise ValueError(
-                    f"the state is of {len(tables)} tables, but this optimizer has {len(states)}"
-                )
-            checked = [self._checked(*pair) for pair in zip(states, tables, strict=True)]
-            # From here on nothing can be refused.
-            for state, (t, arrays) in zip(states, checked, strict=True):
-                state.t = t
-                self._write(state, arrays)
-                self._attach(state)
-            self._learning_rate = learning_rate
+            tables = list(state_dict["tables"])
+            checked = self._checked_state(state_dict["config"], tables)
+            self._restore(checked, lambda number, name, live: np.copyto(live, tables[number][name]))
 
     def flush(self) -> None:
         """Bring every row up to date; rows are behind with ``SparseAdam(update="exact")`` alone."""
@@ -274,6 +255,43 @@ class SparseOptimizer(Fixed):
             table.grow(array, grown)
             state.array = grown
 
+    def _checked_state(
+        self, config: dict[str, Any], tables: Sequence[dict[str, Any]]
+    ) -> tuple[LearningRate, list[int]]:
+        """Return the learning rate and the step counts of a state that fits this optimizer."""
+        learning_rate = config["learning_rate"]
+        if not callable(learning_rate):
+            learning_rate = self._checked_rate(learning_rate)
+        for name, value in self.get_config().items():
+            if name != "learning_rate" and config[name] != value:
+                raise ValueError(
+                    f"the state is of an optimizer with {name}={config[name]!r}, but this one has "
+                    f"{name}={value!r}"
+                )
+        states = list(self._held_states().values())
+        if len(tables) != len(states):
+            raise ValueError(
+                f"the state is of {len(tables)} tables, but this optimizer has {len(states)}"
+            )
+        steps = [self._checked(*pair) for pair in zip(states, tables, strict=True)]
+        return learning_rate, steps
+
+    def _restore(
+        self,
+        checked: tuple[LearningRate, list[int]],
+        write: Callable[[int, str, NDArray[Any]], None],
+    ) -> None:
+        """Take over a checked state; ``write(table number, name, live array)`` fills an array."""
+        learning_rate, steps = checked
+        self.flush()
+        for number, (state, t) in enumerate(zip(self._held_states().values(), steps, strict=True)):
+            state.t = t
+            for name, live in self._arrays(state).items():
+                if name not in self._derived_names:
+                    write(number, name, live)
+            self._attach(state)
+        self._learning_rate = learning_rate
+
     def _apply(
         self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
     ) -> None:
@@ -292,12 +310,9 @@ class SparseOptimizer(Fixed):
         """Return the live arrays of a table's state, by name."""
         return {name: state.array[:, at] for at, name in enumerate(self._state_names)}
 
-    def _checked(
-        self, state: TableState, given: dict[str, Any]
-    ) -> tuple[int, dict[str, NDArray[Any]]]:
-        """Return the step count and the arrays of `given`, which fit the table."""
+    def _checked(self, state: TableState, given: dict[str, Any]) -> int:
+        """Return the step count of `given`, whose arrays fit the table."""
         t = _checks.integer(given["t"], "t", 0)
-        arrays = {}
         for name, live in self._arrays(state).items():
             array = np.asarray(given[name])
             if array.dtype != live.dtype:
@@ -306,12 +321,7 @@ class SparseOptimizer(Fixed):
                 raise ValueError(
                     f"{name} has shape {array.shape}, but must have shape {live.shape}"
                 )
-            arrays[name] = array
-        return t, arrays
-
-    def _write(self, state: TableState, arrays: dict[str, NDArray[Any]]) -> None:
-        for name, array in arrays.items():
-            self._arrays(state)[name][...] = array
+        return t
 
     def _held_states(self) -> dict[Table, TableState]:
         if not self._states:
