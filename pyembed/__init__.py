@@ -27,6 +27,7 @@ from pyembed import baseline, constraints, initializers, ops, regularizers
 from pyembed.config import get_num_threads, release_memory, set_num_threads, show_config
 from pyembed.embedding import Embedding
 from pyembed.embedding_bag import EmbeddingBag
+from pyembed.io import load, save
 from pyembed.optimizers import (
     SparseAdagrad,
     SparseAdam,
@@ -52,9 +53,11 @@ __all__ = [
     "constraints",
     "get_num_threads",
     "initializers",
+    "load",
     "ops",
     "regularizers",
     "release_memory",
+    "save",
     "set_num_threads",
     "show_config",
 ]

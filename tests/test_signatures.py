@@ -60,6 +60,8 @@ SIGNATURES = {
     "ops.gather_bag": "table, ids, offsets, *, mode='sum', weights=None, out=None",
     "ops.scatter_add": "dst, ids, rows, *, method='auto'",
     "ops.coalesce": "ids, rows",
+    "save": "path, **objects",
+    "load": "path, *, mmap=False, **objects",
     "set_num_threads": "n",
     "get_num_threads": "",
     "release_memory": "",

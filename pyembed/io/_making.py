@@ -1,0 +1,93 @@
+"""Loading new objects."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from pyembed import _core, optimizers
+from pyembed.embedding import Embedding
+from pyembed.embedding_bag import EmbeddingBag
+from pyembed.io._checkpoint import Checkpoint, naming
+from pyembed.io._contents import is_callable
+from pyembed.io._restoring import checked_state, read_state
+from pyembed.layer import TableLayer, _Shared
+from pyembed.optimizers.base import SparseOptimizer
+
+_LAYERS: dict[str, type[TableLayer]] = {cls.__name__: cls for cls in (Embedding, EmbeddingBag)}
+_OPTIMIZERS: dict[str, type[SparseOptimizer]] = {
+    name: getattr(optimizers, name) for name in optimizers.__all__
+}
+
+
+def made(saved: Checkpoint, mmap: bool) -> dict[str, TableLayer | SparseOptimizer]:
+    """Make the layers of a file, on maps of their tables where `mmap`, else its optimizers too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one cannot be made from what the file says.
+    """
+    layers: dict[str, TableLayer] = {}
+    for name in saved.contents.layers:
+        with naming(name):
+            layers[name] = _layer(saved, name, layers, mmap)
+    if mmap:
+        return {**layers}
+    trained: dict[str, SparseOptimizer] = {}
+    for name in saved.contents.optimizers:
+        with naming(name):
+            trained[name] = _optimizer(saved, name, layers)
+    for name, layer in layers.items():  # an optimizer may hold one that became untrainable
+        layer.trainable = saved.contents.layers[name].config["trainable"]
+    return {**layers, **trained}
+
+
+def _layer(saved: Checkpoint, name: str, layers: dict[str, TableLayer], mmap: bool) -> TableLayer:
+    entry = saved.contents.layers[name]
+    cls = _known(_LAYERS, entry.class_name)
+    config = _arguments(entry.config)
+    config["norm_type"] = float(config["norm_type"])
+    if entry.table != name:
+        own = inspect.signature(cls.sharing).parameters.keys() & config.keys()
+        shared: TableLayer = cls.sharing(
+            layers[entry.table], **{argument: config[argument] for argument in own}
+        )
+        return shared
+    shape = (config["input_dim"], config["output_dim"])
+    array = saved.table(name, shape, config["dtype"])
+    if mmap:
+        table = saved.reader.mapped(array)
+    else:
+        table = _core.zeros(shape, config["dtype"])
+        saved.reader.read_into(array, table)
+    layer: TableLayer = cls(**{**config, "trainable": not mmap}, weights=_Shared(table))
+    layer.freeze(saved.frozen_rows(name))
+    return layer
+
+
+def _optimizer(saved: Checkpoint, name: str, layers: dict[str, TableLayer]) -> SparseOptimizer:
+    entry = saved.contents.optimizers[name]
+    config = _arguments(entry.config)
+    cls = _known(_OPTIMIZERS, config.pop("class_name"))
+    optimizer: SparseOptimizer = cls([layers[layer] for layer in entry.layers], **config)
+    read_state(saved, name, optimizer, checked_state(saved, name, optimizer))
+    return optimizer
+
+
+def _known(classes: dict[str, Any], class_name: str) -> Any:
+    if class_name not in classes:
+        raise ValueError(
+            f"it is of the class {class_name!r}, which pyembed does not have: load into an object"
+        )
+    return classes[class_name]
+
+
+def _arguments(config: dict[str, Any]) -> dict[str, Any]:
+    for name, value in config.items():
+        if is_callable(value):
+            raise ValueError(
+                f"it was saved with {name}={value['callable']}, which no file can hold: load into "
+                "an object that has it"
+            )
+    return dict(config)

@@ -1,0 +1,82 @@
+"""The objects that a call saves or restores."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pyembed import _claims
+from pyembed.layer import TableLayer
+from pyembed.optimizers.base import SparseOptimizer
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Layers and optimizers by name, as a caller gives them."""
+
+    layers: dict[str, TableLayer]
+    optimizers: dict[str, SparseOptimizer]
+
+    @classmethod
+    def of(cls, given: Mapping[str, TableLayer | SparseOptimizer]) -> Objects:
+        """Sort the objects out.
+
+        Raises
+        ------
+        TypeError
+            If one is neither a layer nor an optimizer.
+        ValueError
+            If an optimizer has two names.
+        """
+        layers: dict[str, TableLayer] = {}
+        optimizers: dict[str, SparseOptimizer] = {}
+        for name, item in given.items():
+            if isinstance(item, TableLayer):
+                layers[name] = item
+            elif not isinstance(item, SparseOptimizer):
+                raise TypeError(
+                    f"{name} must be a layer or an optimizer, not {type(item).__name__}"
+                )
+            elif item in optimizers.values():
+                raise ValueError(f"{name} is an optimizer that stands there twice: name it once")
+            else:
+                optimizers[name] = item
+        return cls(layers, optimizers)
+
+    def first_with_table(self, layer: TableLayer) -> str | None:
+        """Return the name of the first layer that has the table of this one."""
+        names = (name for name, other in self.layers.items() if other._table is layer._table)
+        return next(names, None)
+
+    def layers_of(self, name: str) -> list[str]:
+        """Return the names that an optimizer's layers have, or of others with their tables.
+
+        Raises
+        ------
+        ValueError
+            If one is not there, or the optimizer was released.
+        """
+        names = []
+        for layer in self.optimizers[name].tables:
+            same = (other for other, item in self.layers.items() if item is layer)
+            found = next(same, None) or self.first_with_table(layer)
+            if found is None:
+                raise ValueError(
+                    f"{name} updates the layer {layer.name!r}, which is not there: name it too, "
+                    f"as in layer=layer, {name}={name}"
+                )
+            names.append(found)
+        if not names:
+            raise ValueError(f"{name} gave its tables up in release()")
+        return names
+
+    @contextlib.contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Let no step begin in another thread, of these optimizers or those of the layers."""
+        owners = {_claims.owner(layer._table) for layer in self.layers.values()}
+        stepping = {*self.optimizers.values(), *owners} - {None}
+        with contextlib.ExitStack() as stack:
+            for optimizer in sorted(stepping, key=id):  # always in one order: no two calls block
+                stack.enter_context(optimizer._lock)  # type: ignore[union-attr]
+            yield
