@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -644,6 +645,25 @@ def test_a_link_stays_a_link_and_the_mode_is_the_usual_one(path):
     assert link.is_symlink()
     assert path.stat().st_mode == mode
     assert pe.load(path).keys() == {"emb"}
+
+
+def test_steps_in_other_threads_wait(path, monkeypatch):
+    objects = trained("adam")
+    before = objects["emb"].embeddings.copy()
+    thread = threading.Thread(target=checkpoint_jobs.train, kwargs={**objects, "steps": [9]})
+    write = _safetensors.write
+
+    def slowly(*arguments):
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        write(*arguments)
+
+    monkeypatch.setattr(_safetensors, "write", slowly)
+    pe.save(path, emb=objects["emb"])  # its optimizer is not among them
+    thread.join()
+    np.testing.assert_array_equal(pe.load(path)["emb"].embeddings, before)
+    assert (objects["emb"].embeddings != before).any()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -260,6 +260,21 @@ def test_state_dict_is_settled_and_checked():
         pair.opt.load_state_dict(pair.opt.state_dict() | {"tables": [behind]})
 
 
+def test_a_state_is_loaded_over_settled_rows():
+    def trained(steps):
+        emb = pe.Embedding(V, D, seed=0, dtype="float64")
+        opt = pe.SparseAdam(emb, 0.5, update="exact")
+        for step in range(steps):
+            opt.step(emb.backward([step], np.ones((1, D))))
+        return emb, opt
+
+    emb, opt = trained(5)
+    _, early = trained(1)
+    opt.load_state_dict(early.state_dict())
+    settled, _ = trained(5)
+    np.testing.assert_array_equal(emb.embeddings, settled.embeddings)
+
+
 def test_released_and_dead_optimizers_leave_settled_rows():
     pair = Pair()
     pair.random_steps(60)
