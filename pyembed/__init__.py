@@ -23,7 +23,7 @@ except ModuleNotFoundError as error:
         "so that the installed package is the one found"
     ) from None
 
-from pyembed import baseline, constraints, initializers, ops, regularizers
+from pyembed import baseline, constraints, initializers, ops, regularizers, schedules
 from pyembed.config import get_num_threads, release_memory, set_num_threads, show_config
 from pyembed.embedding import Embedding
 from pyembed.embedding_bag import EmbeddingBag
@@ -58,6 +58,7 @@ __all__ = [
     "regularizers",
     "release_memory",
     "save",
+    "schedules",
     "set_num_threads",
     "show_config",
 ]

@@ -1,4 +1,4 @@
-"""Names of initializers, regularizers and constraints: what their `get` and `serialize` share."""
+"""Names of initializers, regularizers, constraints, schedules: their `get` and `serialize`."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping

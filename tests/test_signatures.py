@@ -82,6 +82,11 @@ SIGNATURES = {
     "constraints.MaxNorm": "max_value=2, axis=0",
     "constraints.UnitNorm": "axis=0",
     "constraints.MinMaxNorm": "min_value=0.0, max_value=1.0, rate=1.0, axis=0",
+    "schedules.CosineDecay": (
+        "initial_learning_rate, decay_steps, alpha=0.0, warmup_target=None, warmup_steps=0, *, "
+        "name='CosineDecay'"
+    ),
+    "schedules.Warmup": "learning_rate, steps",
 }
 
 
@@ -179,7 +184,8 @@ def test_properties():
 
 
 @pytest.mark.parametrize(
-    "name", ["ops", "baseline", "initializers", "regularizers", "constraints", "show_config"]
+    "name",
+    ["ops", "baseline", "initializers", "regularizers", "constraints", "schedules", "show_config"],
 )
 def test_modules_and_functions(name):
     assert name in pe.__all__

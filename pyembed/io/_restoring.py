@@ -8,7 +8,8 @@ from pyembed.io._checkpoint import Checkpoint, naming
 from pyembed.io._contents import is_callable, plain
 from pyembed.io._objects import Objects
 from pyembed.layer import TableLayer
-from pyembed.optimizers.base import LearningRate, SparseOptimizer
+from pyembed.optimizers.base import SparseOptimizer
+from pyembed.schedules import LearningRate
 
 # What an existing layer keeps: it does not change what lookups and steps do with the table.
 # (An initializer without a seed differs from process to process.)

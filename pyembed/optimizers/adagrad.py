@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pyembed import _checks
 from pyembed._core import SortedGradient
 from pyembed.layer import TableLayer
-from pyembed.optimizers.base import LearningRate, SparseOptimizer, TableState
+from pyembed.optimizers.base import SparseOptimizer, TableState
+from pyembed.schedules import LearningRate
 
 
 class SparseAdagrad(SparseOptimizer):

@@ -13,7 +13,8 @@ from pyembed import _checks
 from pyembed._core import SortedGradient, Table
 from pyembed.layer import TableLayer
 from pyembed.optimizers._exact import terms_and_horizon
-from pyembed.optimizers.base import LearningRate, SparseOptimizer, TableState, writeable
+from pyembed.optimizers.base import SparseOptimizer, TableState, writeable
+from pyembed.schedules import LearningRate
 
 
 class SparseAdam(SparseOptimizer):

@@ -6,19 +6,18 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyembed import _checks, _claims, _core
+from pyembed import _checks, _claims, _core, schedules
 from pyembed._core import BackwardCall, SortedGradient, Table
 from pyembed._fixed import Fixed
 from pyembed._regularization import Regularization
 from pyembed.layer import TableLayer
+from pyembed.schedules import LearningRate
 from pyembed.sparse_grad import SparseGrad
-
-LearningRate: TypeAlias = float | Callable[[int], float]
 
 _living: weakref.WeakSet[SparseOptimizer] = weakref.WeakSet()
 
@@ -123,12 +122,12 @@ class SparseOptimizer(Fixed):
 
     @property
     def learning_rate(self) -> LearningRate:
-        """A number, or a callable of the step count t; settable."""
+        """A number, or a callable of the step count t; settable, by a configuration too."""
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value: LearningRate) -> None:
-        self._learning_rate = value if callable(value) else self._checked_rate(value)
+    def learning_rate(self, value: LearningRate | dict[str, Any]) -> None:
+        self._learning_rate = self._checked_learning_rate(value)
 
     def step(self, *grads: SparseGrad) -> None:
         """Update the rows that the gradients touch.
@@ -175,7 +174,8 @@ class SparseOptimizer(Fixed):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of this optimizer, but for its tables."""
         fixed = {name: getattr(self, name) for name in sorted(self._fixed)}
-        return {"class_name": type(self).__name__, "learning_rate": self.learning_rate, **fixed}
+        learning_rate = schedules.serialize(self.learning_rate)
+        return {"class_name": type(self).__name__, "learning_rate": learning_rate, **fixed}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` resumes from.
@@ -259,9 +259,7 @@ class SparseOptimizer(Fixed):
         self, config: dict[str, Any], tables: Sequence[dict[str, Any]]
     ) -> tuple[LearningRate, list[int]]:
         """Return the learning rate and the step counts of a state that fits this optimizer."""
-        learning_rate = config["learning_rate"]
-        if not callable(learning_rate):
-            learning_rate = self._checked_rate(learning_rate)
+        learning_rate = self._checked_learning_rate(config["learning_rate"])
         for name, value in self.get_config().items():
             if name != "learning_rate" and config[name] != value:
                 raise ValueError(
@@ -344,6 +342,10 @@ class SparseOptimizer(Fixed):
                 )
             calls.setdefault(grad._table, []).extend(grad._calls)
         return [(states[table], table_calls) for table, table_calls in calls.items()]
+
+    def _checked_learning_rate(self, value: Any) -> LearningRate:
+        rate: LearningRate = schedules.get(value)
+        return rate if callable(rate) else self._checked_rate(rate)
 
     def _checked_rate(self, value: Any) -> float:
         if self.weight_decay == 0.0:

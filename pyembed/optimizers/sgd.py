@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pyembed import _checks
 from pyembed._core import SortedGradient
 from pyembed.layer import TableLayer
-from pyembed.optimizers.base import LearningRate, SparseOptimizer, TableState
+from pyembed.optimizers.base import SparseOptimizer, TableState
+from pyembed.schedules import LearningRate
 
 
 class SparseSGD(SparseOptimizer):
