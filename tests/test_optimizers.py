@@ -241,6 +241,40 @@ def test_a_learning_rate_that_is_called_with_t(make):
     np.testing.assert_array_equal(by_call.embeddings, by_hand.embeddings)
 
 
+def test_gradients_of_several_batches_are_one_step(dtype, rng):
+    whole, parts = (pe.Embedding(30, 4, seed=0, dtype=dtype) for _ in range(2))
+    at_once, in_two = pe.SparseAdam(whole, **ADAM), pe.SparseAdam(parts, **ADAM)
+    for _ in range(3):
+        ids = rng.integers(0, 30, (2, 20))
+        dy = rng.standard_normal((2, 20, 4)).astype(dtype)  # of the mean loss of each half
+        at_once.step(whole.backward(ids, dy / 2))
+        total = parts.backward(ids[0], dy[0]) + parts.backward(ids[1], dy[1])
+        in_two.step(total * 0.5)
+    np.testing.assert_array_equal(parts.embeddings, whole.embeddings)
+
+
+@pytest.mark.parametrize("update", ["lazy", "exact"])
+def test_clipped_accumulated_gradients_at_a_scheduled_rate(update, rng):
+    emb = pe.Embedding(30, 4, seed=0, dtype="float64")
+    rate = pe.schedules.Warmup(0.1, 3)
+    opt = pe.SparseAdam(emb, rate, update=update)
+    w = emb.embeddings.copy()
+    dense = pe.baseline.Adam(w)
+    every_row = np.arange(30)  # for which lazy and dense Adam are the same
+    for t in range(1, 6):
+        ids = rng.permutation(np.concatenate([every_row, rng.integers(0, 30, 30)])).reshape(2, -1)
+        dy = rng.standard_normal((2, 30, 4))
+        total = emb.backward(ids[0], dy[0]) + emb.backward(ids[1], dy[1])
+        opt.step((total * 0.5).clip_norm(0.5))
+
+        g = np.zeros((30, 4))
+        np.add.at(g, ids, dy / 2)
+        assert np.linalg.norm(g) > 0.5
+        dense.learning_rate = rate(t)
+        dense.step(g * (0.5 / np.linalg.norm(g)))
+        np.testing.assert_allclose(emb.embeddings, w, rtol=1e-9)
+
+
 def test_an_empty_gradient_advances_t_and_an_absent_one_does_not():
     def step_after(empty_steps):
         emb, other = pe.Embedding(3, 1, weights=[[0.0]] * 3), pe.Embedding(3, 1)
