@@ -42,13 +42,15 @@ class Disagreement(AssertionError):
 class Contestant:
     """``run(batch)`` is what is timed; ``result`` makes an array of what it returned, to compare.
 
-    ``prepare`` brings it to the state from which all contestants start.
+    ``prepare`` brings it to the state from which all contestants start. One that is not
+    ``compared`` does other work on purpose, and is timed to show what ours costs beside it.
     """
 
     name: str
     run: Callable[[int], Any]
     result: Callable[[Any], Array] = np.asarray
     prepare: Callable[[], object] = lambda: None
+    compared: bool = True
 
 
 def over(batches: Sequence[Any], call: Callable[[Any], Any]) -> Callable[[int], Any]:
@@ -184,7 +186,8 @@ def agree(match: Match, results: Iterator[Array]) -> None:
     expected = np.array(next(results))  # a copy: contestants may share the array they write to
     ours, *others = match.contestants
     for other, result in zip(others, results, strict=True):
-        compare(expected, result, match.rtol, match.atol, f"{ours.name} and {other.name}")
+        if other.compared:
+            compare(expected, result, match.rtol, match.atol, f"{ours.name} and {other.name}")
 
 
 def compare(expected: Array, result: Array, rtol: float, atol: float, names: str) -> None:

@@ -17,6 +17,7 @@ JOBS = {
     "scatter_add": "rows added into a dense table by id, with duplicates",
     "bag": "sums of bags of rows",
     "step": "forward + backward + optimizer step, the whole training step",
+    "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Trainer(Protocol):
 class Pyembed:
     """``Embedding`` and ``SparseAdam`` of this library."""
 
+    update = "lazy"
+
     def __init__(self, rows: int, dim: int, dtype: str) -> None:
         self.table = pe.Embedding(rows, dim, dtype=dtype, seed=0)
         self.optimizer = pe.SparseAdam(
@@ -40,6 +42,7 @@ class Pyembed:
             beta_1=BETAS[0],
             beta_2=BETAS[1],
             epsilon=EPSILON,
+            update=self.update,
         )
 
     def step(self, ids: Ids, dy: Array) -> None:
@@ -50,17 +53,28 @@ class Pyembed:
         return self.table.embeddings
 
 
+class Exact(Pyembed):
+    """``SparseAdam(update="exact")``."""
+
+    update = "exact"
+
+
 class Torch:
     """``nn.Embedding(sparse=True)`` and ``optim.SparseAdam``."""
+
+    sparse = True
 
     def __init__(self, rows: int, dim: int, dtype: str) -> None:
         self.torch = peers.torch()
         self.table = self.torch.nn.Embedding(
-            rows, dim, sparse=True, dtype=getattr(self.torch, dtype)
+            rows, dim, sparse=self.sparse, dtype=getattr(self.torch, dtype)
         )
-        self.optimizer = self.torch.optim.SparseAdam(
+        self.optimizer = self._adam(
             self.table.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPSILON
         )
+
+    def _adam(self, *args: Any, **kwargs: Any) -> Any:
+        return self.torch.optim.SparseAdam(*args, **kwargs)
 
     def step(self, ids: Ids, dy: Array) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -71,6 +85,15 @@ class Torch:
     def weights(self) -> Array:
         weights: Array = self.table.weight.detach().numpy()
         return weights
+
+
+class TorchDense(Torch):
+    """``nn.Embedding`` with a dense gradient, and ``optim.Adam``, fused: one pass over all rows."""
+
+    sparse = False
+
+    def _adam(self, *args: Any, **kwargs: Any) -> Any:
+        return self.torch.optim.Adam(*args, **kwargs, fused=True)
 
 
 TRAINERS: dict[str, type[Trainer]] = {"pyembed": Pyembed, "torch SparseAdam": Torch}

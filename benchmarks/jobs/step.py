@@ -23,25 +23,35 @@ from trainers import Trainer
 # arithmetic, a step of which moves a weight by about 1e-3.
 RTOL, ATOL = 1e-5, 1e-6
 
+FIRST_IDS = 1 << 18  # at a time, where every row is trained once
+
 
 def cases(options: Options) -> list[Case]:
     """The steps use one batch each: ``batches_in_step`` of them."""
+    kinds = {name: trainers.TRAINERS[name] for name in trainers.available()}
     count = batches_in_step(options)
-    return [Case(cell.labels, partial(build, cell, count)) for cell in cells(options)]
+    return [Case(cell.labels, partial(build, cell, count, kinds)) for cell in cells(options)]
 
 
-def build(cell: Cell, count: int) -> Match:
+def build(
+    cell: Cell,
+    count: int,
+    kinds: dict[str, type[Trainer]],
+    not_compared: tuple[str, ...] = (),
+) -> Match:
+    """Trainers of some kinds, all from the same table."""
     batches = streams.batches(cell.distribution, cell.rows, cell.ids, count)
-    dy = data.whole_numbers((cell.ids, cell.dim), cell.dtype)
-    sides = {
-        name: trainers.TRAINERS[name](cell.rows, cell.dim, cell.dtype)
-        for name in trainers.available()
-    }
+    most = max(cell.ids, min(FIRST_IDS, cell.rows))
+    dy = data.whole_numbers((most, cell.dim), cell.dtype)
+    sides = {name: kind(cell.rows, cell.dim, cell.dtype) for name, kind in kinds.items()}
     start = next(iter(sides.values())).weights()
     for side in sides.values():
         np.copyto(side.weights(), start)
     return Match(
-        [_contestant(name, side, batches, dy) for name, side in sides.items()],
+        [
+            _contestant(name, side, batches, dy, name not in not_compared)
+            for name, side in sides.items()
+        ],
         batches=len(batches),
         rows=cell.ids,
         bytes=_bytes(cell, batches[0]),
@@ -51,13 +61,16 @@ def build(cell: Cell, count: int) -> Match:
     )
 
 
-def _contestant(name: str, side: Trainer, batches: list[Ids], dy: Array) -> Contestant:
+def _contestant(
+    name: str, side: Trainer, batches: list[Ids], dy: Array, compared: bool
+) -> Contestant:
     """Prepared by training every row once, so that no page is touched for the first time later."""
     return Contestant(
         name,
-        run=over(batches, lambda ids: side.step(ids, dy)),
+        run=over(batches, lambda ids: side.step(ids, dy[: len(ids)])),
         result=lambda _: side.weights(),
         prepare=lambda: trainers.touch_every_row(side, len(side.weights()), dy),
+        compared=compared,
     )
 
 
