@@ -72,7 +72,8 @@ def results(runs: dict[str, list[Run]]) -> str:
     for name, each in runs.items():
         last = np.array([run.rmse[-1] for run in each])
         milliseconds = 1e3 * np.median([run.step_seconds for run in each])
-        lines.append(f"  {name:<16}  {last.mean():.4f} ± {last.std():.4f}  {milliseconds:6.2f} ms")
+        spread = f" ± {last.std():.4f}" if count > 1 else ""
+        lines.append(f"  {name:<16}  {last.mean():.4f}{spread}  {milliseconds:6.2f} ms")
     lines += [f"  {name:<16}  {rmse:.3f}, published" for name, rmse in PUBLISHED.items()]
     return "\n".join(lines)
 
