@@ -107,12 +107,18 @@ PYEMBED_INLINE void settle_row(const Unsettled<T>& unsettled, i64 row, T* w, i64
 }
 
 template <class T>
+PYEMBED_INLINE void prefetch_unsettled(const Unsettled<T>& unsettled, i64 row, bool to_write) {
+    prefetch_line(unsettled.stamps + row, to_write);
+    prefetch_row(unsettled.state.row(row), unsettled.state.dim, to_write);
+}
+
+template <class T>
 void settle_rows(const Unsettled<T>& unsettled, Rows<T> table, const i64* rows, i64 n) {
     for (i64 i = 0; i < n; ++i) {
         if (i + prefetch_distance < n) {
             const i64 next = rows[i + prefetch_distance];
             prefetch_row(table.row(next), table.dim, true);
-            prefetch_row(unsettled.state.row(next), unsettled.state.dim, true);
+            prefetch_unsettled(unsettled, next, true);
         }
         settle_row(unsettled, rows[i], table.row(rows[i]), table.dim);
     }
@@ -122,7 +128,7 @@ template <class T>
 void settle_copies(const Unsettled<T>& unsettled, const i64* rows, i64 n, Rows<T> copies) {
     for (i64 i = 0; i < n; ++i) {
         const i64 next = i + prefetch_distance;
-        if (next < n && rows[next] >= 0) prefetch_row(unsettled.state.row(rows[next]), unsettled.state.dim);
+        if (next < n && rows[next] >= 0) prefetch_unsettled(unsettled, rows[next], false);
         if (rows[i] < 0 || !is_behind(unsettled, rows[i])) continue;
         Skipped<T> skipped;
         skipped_since(unsettled.skipped, unsettled.stamps[rows[i]], skipped);

@@ -11,7 +11,15 @@
 namespace pyembed {
 namespace {
 
-// What comes before a row is read: nothing, but where it is behind.
+// What comes before a row is read: nothing, but where it may be behind.
+template <class Rule>
+PYEMBED_INLINE void prefetch_for(const Rule&, i64) {}
+
+template <class T>
+PYEMBED_INLINE void prefetch_for(const ExactAdam<T>& rule, i64 row) {
+    prefetch_line(rule.unsettled.stamps + row, true);
+}
+
 template <class T, class Rule>
 PYEMBED_INLINE void prepare(const Rule&, i64, T*, i64) {}
 
@@ -40,6 +48,7 @@ struct UpdateRow {
     PYEMBED_INLINE void prefetch(i64 row) const {
         prefetch_row(table.row(row), table.dim, true);
         prefetch_row(state.row(row), state.dim, true);
+        prefetch_for(rule, row);
     }
     PYEMBED_INLINE void operator()(i64 row, const T* gradient) const {
         T* const w = table.row(row);
