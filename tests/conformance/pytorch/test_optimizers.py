@@ -30,11 +30,11 @@ def batches(rng, dtype, steps, every_row=False):
 
 
 @pytest.mark.parametrize("arguments", [{}, {"lr": 0.05, "betas": (0.7, 0.9), "eps": 0.1}], ids=str)
-def test_sparse_adam_over_100_steps(table, rng, arguments):
+def test_sparse_adam_over_200_steps(table, rng, arguments):
     rule = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8} | arguments
     ours, theirs = train(
         table,
-        batches(rng, table.dtype, 100),
+        batches(rng, table.dtype, 200),
         lambda emb: pe.SparseAdam(emb, rule["lr"], *rule["betas"], rule["eps"]),
         lambda parameters: torch.optim.SparseAdam(list(parameters), **rule),
         sparse=True,
@@ -61,10 +61,10 @@ def test_momentum_where_every_batch_has_every_row(table, rng, nesterov):
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_sgd_over_100_steps(table, rng, sparse):
+def test_sgd_over_200_steps(table, rng, sparse):
     ours, theirs = train(
         table,
-        batches(rng, table.dtype, 100),
+        batches(rng, table.dtype, 200),
         lambda emb: pe.SparseSGD(emb, 0.05),
         lambda parameters: torch.optim.SGD(parameters, 0.05),
         sparse=sparse,
