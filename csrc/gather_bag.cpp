@@ -20,37 +20,56 @@ class Group {
 
     BagRows<T> resolve(const Ids& ids, const IdRule& rule, const Bags& bags, i64 begin, i64 end,
                        Pooling pooling, const T* weights) {
-        i64* const rows = rows_.as<i64>();
-        T* const kept_weights = weights_.template as<T>();
-        Position<T>* const positions =
-            pooling == Pooling::max ? positions_.template as<Position<T>>() : nullptr;
         const i64 first = bags.begin(begin);
-        resolve_ids(ids, rule, first, bags.end(end - 1), rows);
-        i64 kept = 0;
-        for (i64 bag = begin; bag < end; ++bag) {
-            Divisor divisor(pooling);
-            for (i64 i = bags.begin(bag); i < bags.end(bag); ++i) {
-                const i64 row = rows[i - first];
-                if (row == no_row) continue;
-                rows[kept] = row;
-                if (weights != nullptr) kept_weights[kept] = weights[i];
-                if (positions != nullptr) positions[kept] = static_cast<Position<T>>(i - bags.begin(bag));
-                divisor.add(weights != nullptr ? weights[i] : 1.0);
-                ++kept;
-            }
-            ends_.as<i64>()[bag - begin] = kept;
-            divisors_.template as<T>()[bag - begin] = static_cast<T>(divisor.value());
-        }
+        const i64 count = bags.end(end - 1) - first;
+        resolve_ids(ids, rule, first, first + count, rows_.as<i64>());
         const bool divides = pooling == Pooling::mean || pooling == Pooling::sqrtn;
-        return {rows,
-                weights != nullptr ? kept_weights : nullptr,
-                positions,
+        // A sum that leaves nothing out needs no look at the single ids.
+        const bool as_it_is = !divides && pooling != Pooling::max && !has_no_row(rows_.as<i64>(), count);
+        if (as_it_is) {
+            for (i64 bag = begin; bag < end; ++bag) ends_.as<i64>()[bag - begin] = bags.end(bag) - first;
+            if (weights != nullptr) weights += first;
+        } else {
+            compact(bags, begin, end, pooling, weights);
+            if (weights != nullptr) weights = weights_.template as<T>();
+        }
+        return {rows_.as<i64>(),
+                weights,
+                pooling == Pooling::max ? positions_.template as<Position<T>>() : nullptr,
                 ends_.as<i64>(),
                 divides ? divisors_.template as<T>() : nullptr,
                 end - begin};
     }
 
   private:
+    static bool has_no_row(const i64* rows, i64 count) {
+        i64 bits = 0;
+        for (i64 i = 0; i < count; ++i) bits |= rows[i];
+        return bits < 0;
+    }
+
+    // Takes out the ids without a row, and finds the divisors.
+    void compact(const Bags& bags, i64 begin, i64 end, Pooling pooling, const T* weights) {
+        i64* const rows = rows_.as<i64>();
+        const i64 first = bags.begin(begin);
+        i64 kept = 0;
+        for (i64 bag = begin; bag < end; ++bag) {
+            Divisor divisor(pooling);
+            for (i64 i = bags.begin(bag); i < bags.end(bag); ++i) {
+                if (rows[i - first] == no_row) continue;
+                rows[kept] = rows[i - first];
+                if (weights != nullptr) weights_.template as<T>()[kept] = weights[i];
+                if (pooling == Pooling::max)
+                    positions_.template as<Position<T>>()[kept] =
+                        static_cast<Position<T>>(i - bags.begin(bag));
+                divisor.add(weights != nullptr ? weights[i] : 1.0);
+                ++kept;
+            }
+            ends_.as<i64>()[bag - begin] = kept;
+            divisors_.template as<T>()[bag - begin] = static_cast<T>(divisor.value());
+        }
+    }
+
     Buffer rows_;
     Buffer weights_;
     Buffer positions_;
