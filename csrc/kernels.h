@@ -7,8 +7,17 @@
 
 namespace pyembed {
 
-// How many rows ahead of their use rows are fetched into the cache.
-constexpr i64 prefetch_distance = 8;
+// How far ahead of their use rows are fetched into the cache: enough lines that the processor can always have
+// as many on their way as it is able to, and few enough rows that these do not push each other out.
+constexpr i64 most_rows_ahead = 64;
+
+template <class T>
+PYEMBED_INLINE i64 rows_ahead(i64 dim) {
+    constexpr i64 bytes = 8 << 10;
+    const i64 row = (dim > 0 ? dim : 1) * static_cast<i64>(sizeof(T));
+    const i64 rows = bytes / row;
+    return rows < 2 ? 2 : rows < most_rows_ahead ? rows : most_rows_ahead;
+}
 
 // Bags of resolved rows: bag b sums rows[ends[b - 1]] … rows[ends[b] - 1], then divides by divisors[b].
 template <class T>
@@ -30,6 +39,8 @@ template <class T>
 struct Kernels {
     // out (n, dim): the table's rows, zeros for no_row; rows[n] … rows[n + ahead - 1] are looked up next.
     void (*copy_rows)(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride);
+    // The same past the caches, into rows that lie one after the other.
+    void (*stream_rows)(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out);
     // out (bags, dim): one pooled row a bag
     void (*pool_rows)(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride);
     // out (bags, dim): the maximum of each column; winners (bags, dim) or null: where it stood, -1 in an

@@ -8,9 +8,9 @@ namespace {
 
 template <class T>
 void add_rows_atomically(const Pairs& pairs, i64 begin, i64 end, const T* values, Rows<T> dst) {
+    const i64 distance = rows_ahead<T>(dst.dim);
     for (i64 i = begin; i < end; ++i, values += dst.dim) {
-        if (i + prefetch_distance < end)
-            prefetch_row(dst.row(pairs.row(i + prefetch_distance)), dst.dim, true);
+        if (i + distance < end) prefetch_row(dst.row(pairs.row(i + distance)), dst.dim);
         T* const row = dst.row(pairs.row(i));
         for (i64 column = 0; column < dst.dim; ++column) {
 #if defined(_OPENMP)

@@ -9,7 +9,7 @@ template <class T>
 struct AddSegment {
     Rows<T> dst;
 
-    PYEMBED_INLINE void prefetch(i64 row) const { prefetch_row(dst.row(row), dst.dim, true); }
+    PYEMBED_INLINE void prefetch(i64 row) const { prefetch_row(dst.row(row), dst.dim); }
     PYEMBED_INLINE void operator()(i64 row, const T* __restrict gradient) const {
         T* __restrict const to = dst.row(row);
         for (i64 column = 0; column < dst.dim; ++column) to[column] += gradient[column];

@@ -30,8 +30,9 @@ PYEMBED_INLINE void copy_row(const T* __restrict from, i64 dim, T* __restrict to
 
 template <class T>
 void copy_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride) {
+    const i64 distance = rows_ahead<T>(table.dim);
     for (i64 i = 0; i < n; ++i, out += out_stride) {
-        const i64 next = i + prefetch_distance;
+        const i64 next = i + distance;
         if (next < n + ahead && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
         if (rows[i] >= 0)
             copy_row(table.row(rows[i]), table.dim, out);

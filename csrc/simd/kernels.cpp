@@ -4,7 +4,6 @@
 
 #include "add_rows_atomically.h"
 #include "add_segments.h"
-#include "copy_rows.h"
 #include "dot_rows.h"
 #include "max_rows.h"
 #include "pool_rows.h"
@@ -12,6 +11,7 @@
 #include "scale_rows.h"
 #include "step_segments.h"
 #include "store_segments.h"
+#include "stream_rows.h"
 
 #if defined(_MSC_VER)
 #pragma fp_contract(off)
@@ -26,6 +26,7 @@ namespace {
 template <class T>
 constexpr Kernels<T> kernels_of = {
     copy_rows<T>,
+    stream_rows<T>,
     pool_rows<T>,
     max_rows<T>,
     dot_rows<T>,

@@ -60,11 +60,12 @@ PYEMBED_INLINE void max_of_bag(Rows<const T> table, const BagRows<T>& bags, i64 
 template <class T>
 void max_rows(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride, Position<T>* winners) {
     const i64 dim = table.dim;
+    const i64 distance = rows_ahead<T>(dim);
     i64 fetched = 0;
     i64 begin = 0;
     for (i64 bag = 0; bag < bags.bags; ++bag, out += out_stride) {
         const i64 end = bags.ends[bag];
-        for (; fetched < end + prefetch_distance && fetched < bags.ends[bags.bags - 1]; ++fetched)
+        for (; fetched < end + distance && fetched < bags.ends[bags.bags - 1]; ++fetched)
             prefetch_row(table.row(bags.rows[fetched]), dim);
         if (begin == end) {
             memset(out, 0, static_cast<size_t>(dim) * sizeof(T));

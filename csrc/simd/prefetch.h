@@ -1,4 +1,8 @@
+// Hints to fetch rows that are used soon. Into the second-level cache: a processor keeps more misses in
+// flight there than in the first, and on their number the speed of rows at random depends.
 #pragma once
+
+#include <stdint.h>
 
 #include "../views.h"
 
@@ -9,30 +13,27 @@
 namespace pyembed {
 namespace {
 
-PYEMBED_INLINE void prefetch_line(const void* address, bool to_write) {
+constexpr i64 cache_line = 64;
+
+PYEMBED_INLINE void prefetch_line(const void* address) {
 #if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
-    (void)to_write;
-    _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
+    _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T1);
 #elif defined(_MSC_VER)
-    (void)to_write;
     __prefetch(address);
 #else
-    if (to_write)
-        __builtin_prefetch(address, 1, 3);
-    else
-        __builtin_prefetch(address, 0, 3);
+    __builtin_prefetch(address, 0, 2);
 #endif
 }
 
-// A hint for the first lines of a row; the processor's own prefetcher follows a longer one from there.
+// All lines of a row, or the first ones: the processor's own prefetcher follows a very long row from there.
 template <class T>
-PYEMBED_INLINE void prefetch_row(const T* row, i64 dim, bool to_write = false) {
-    constexpr i64 line = 64;
-    constexpr i64 most = 16 * line;
+PYEMBED_INLINE void prefetch_row(const T* row, i64 dim) {
+    constexpr i64 most = 64 * cache_line;
     const i64 bytes = dim * static_cast<i64>(sizeof(T));
     const char* const first = reinterpret_cast<const char*>(row);
-    const i64 stop = bytes < most ? bytes : most;
-    for (i64 at = 0; at < stop; at += line) prefetch_line(first + at, to_write);
+    const char* const stop = first + (bytes < most ? bytes : most);
+    const char* line = first - (reinterpret_cast<uintptr_t>(row) & (cache_line - 1));
+    for (; line < stop; line += cache_line) prefetch_line(line);
 }
 
 }  // namespace

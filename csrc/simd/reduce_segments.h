@@ -27,6 +27,22 @@ struct SourceTerms : PlainTerms<T> {
     PYEMBED_INLINE Position<T> position(i64 i) const { return sources.positions[pairs.source(i)]; }
 };
 
+// Sources that nobody has fetched yet.
+template <class T>
+struct DistantSourceTerms : SourceTerms<T> {
+    i64 end;
+    i64 dim;
+    i64 distance;
+
+    PYEMBED_INLINE DistantSourceTerms(const Pairs& p, const Sources<T>& s, i64 begin, i64 e, i64 d)
+        : SourceTerms<T>(p, s), end(e), dim(d), distance(rows_ahead<T>(d)) {
+        for (i64 i = begin; i < end && i < begin + distance; ++i) prefetch_row(this->row(i), dim);
+    }
+    PYEMBED_INLINE void prefetch(i64 i) const {
+        if (i + distance < end) prefetch_row(this->row(i + distance), dim);
+    }
+};
+
 template <class T>
 struct ChunkTerms : PlainTerms<T> {
     const T* sums;
@@ -38,9 +54,7 @@ struct ChunkTerms : PlainTerms<T> {
 
 template <class T>
 void sum_sources(const Pairs& pairs, const Sources<T>& sources, i64 begin, i64 end, i64 dim, T* out) {
-    const SourceTerms<T> terms(pairs, sources);
-    for (i64 i = begin; i < end && i < begin + prefetch_distance; ++i) prefetch_row(terms.row(i), dim);
-    sum_rows(terms, begin, end, dim, out);
+    sum_rows(DistantSourceTerms<T>(pairs, sources, begin, end, dim), begin, end, dim, out);
 }
 
 template <class T>
@@ -86,6 +100,7 @@ PYEMBED_INLINE const T* segment_sum(const Segments<T>& segments, i64 begin, i64 
 template <class T, class Use>
 PYEMBED_INLINE void reduce_segments(const Segments<T>& segments, i64 begin, i64 end, T* scratch, Use use) {
     const Pairs pairs = segments.pairs;
+    const i64 distance = rows_ahead<T>(segments.dim);
     i64 fetched = begin;
     const auto fetch_to = [&](i64 stop) {
         for (; fetched < stop && fetched < pairs.count; ++fetched) {
@@ -100,7 +115,7 @@ PYEMBED_INLINE void reduce_segments(const Segments<T>& segments, i64 begin, i64 
     while (i < end) {
         const i64 stop = segment_end(pairs, i);
         if (stop - i <= chunk_length)
-            fetch_to(stop + prefetch_distance);
+            fetch_to(stop + distance);
         else
             fetched = stop;  // summed already
         use(pairs.row(i), segment_sum(segments, i, stop, scratch));

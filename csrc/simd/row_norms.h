@@ -37,8 +37,9 @@ PYEMBED_INLINE double row_norm(const T* x, i64 dim, double p) {
 
 template <class T>
 void row_norms(Rows<const T> table, const i64* rows, i64 n, double p, double* norms) {
+    const i64 distance = rows_ahead<T>(table.dim);
     for (i64 i = 0; i < n; ++i) {
-        const i64 next = i + prefetch_distance;
+        const i64 next = i + distance;
         if (next < n && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
         norms[i] = rows[i] >= 0 ? row_norm(table.row(rows[i]), table.dim, p) : 0.0;
     }

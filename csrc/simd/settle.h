@@ -107,18 +107,19 @@ PYEMBED_INLINE void settle_row(const Unsettled<T>& unsettled, i64 row, T* w, i64
 }
 
 template <class T>
-PYEMBED_INLINE void prefetch_unsettled(const Unsettled<T>& unsettled, i64 row, bool to_write) {
-    prefetch_line(unsettled.stamps + row, to_write);
-    prefetch_row(unsettled.state.row(row), unsettled.state.dim, to_write);
+PYEMBED_INLINE void prefetch_unsettled(const Unsettled<T>& unsettled, i64 row) {
+    prefetch_line(unsettled.stamps + row);
+    prefetch_row(unsettled.state.row(row), unsettled.state.dim);
 }
 
 template <class T>
 void settle_rows(const Unsettled<T>& unsettled, Rows<T> table, const i64* rows, i64 n) {
+    const i64 distance = rows_ahead<T>(table.dim);
     for (i64 i = 0; i < n; ++i) {
-        if (i + prefetch_distance < n) {
-            const i64 next = rows[i + prefetch_distance];
-            prefetch_row(table.row(next), table.dim, true);
-            prefetch_unsettled(unsettled, next, true);
+        if (i + distance < n) {
+            const i64 next = rows[i + distance];
+            prefetch_row(table.row(next), table.dim);
+            prefetch_unsettled(unsettled, next);
         }
         settle_row(unsettled, rows[i], table.row(rows[i]), table.dim);
     }
@@ -126,9 +127,10 @@ void settle_rows(const Unsettled<T>& unsettled, Rows<T> table, const i64* rows, 
 
 template <class T>
 void settle_copies(const Unsettled<T>& unsettled, const i64* rows, i64 n, Rows<T> copies) {
+    const i64 distance = rows_ahead<T>(copies.dim);
     for (i64 i = 0; i < n; ++i) {
-        const i64 next = i + prefetch_distance;
-        if (next < n && rows[next] >= 0) prefetch_unsettled(unsettled, rows[next], false);
+        const i64 next = i + distance;
+        if (next < n && rows[next] >= 0) prefetch_unsettled(unsettled, rows[next]);
         if (rows[i] < 0 || !is_behind(unsettled, rows[i])) continue;
         Skipped<T> skipped;
         skipped_since(unsettled.skipped, unsettled.stamps[rows[i]], skipped);

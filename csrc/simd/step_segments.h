@@ -17,7 +17,7 @@ PYEMBED_INLINE void prefetch_for(const Rule&, i64) {}
 
 template <class T>
 PYEMBED_INLINE void prefetch_for(const ExactAdam<T>& rule, i64 row) {
-    prefetch_line(rule.unsettled.stamps + row, true);
+    prefetch_line(rule.unsettled.stamps + row);
 }
 
 template <class T, class Rule>
@@ -46,8 +46,8 @@ struct UpdateRow {
     T* scratch;
 
     PYEMBED_INLINE void prefetch(i64 row) const {
-        prefetch_row(table.row(row), table.dim, true);
-        prefetch_row(state.row(row), state.dim, true);
+        prefetch_row(table.row(row), table.dim);
+        prefetch_row(state.row(row), state.dim);
         prefetch_for(rule, row);
     }
     PYEMBED_INLINE void operator()(i64 row, const T* gradient) const {

@@ -1,0 +1,108 @@
+// copy_rows for an output that is larger than the cache: whole lines are written past it, which saves reading
+// them first.
+#pragma once
+
+#include <string.h>
+
+#if defined(__SSE2__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+#include "copy_rows.h"
+
+namespace pyembed {
+namespace {
+
+// `to` and `from` are aligned to a line.
+PYEMBED_INLINE void stream_line(char* to, const char* from) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to), *reinterpret_cast<const __m512i*>(from));
+#elif defined(__SSE2__) || defined(_M_X64)
+    for (int part = 0; part < cache_line; part += 16)
+        _mm_stream_si128(reinterpret_cast<__m128i*>(to + part),
+                         *reinterpret_cast<const __m128i*>(from + part));
+#else
+    memcpy(to, from, cache_line);
+#endif
+}
+
+// Writes one value after the other to memory from `out` on, of any alignment, by way of a buffer of lines.
+template <class T>
+class LineStream {
+  public:
+    PYEMBED_INLINE explicit LineStream(T* out) {
+        char* const first = reinterpret_cast<char*>(out);
+        skipped_ = filled_ = static_cast<i64>(reinterpret_cast<uintptr_t>(out) & (cache_line - 1));
+        line_ = first - skipped_;
+    }
+
+    PYEMBED_INLINE void write(const T* row, i64 dim) {
+        for (i64 column = 0; column < dim; column += piece) {
+            const i64 count = dim - column < piece ? dim - column : piece;
+            copy_row(row + column, count, reinterpret_cast<T*>(buffer_ + filled_));
+            added(count);
+        }
+    }
+    PYEMBED_INLINE void write_zeros(i64 dim) {
+        for (i64 column = 0; column < dim; column += piece) {
+            const i64 count = dim - column < piece ? dim - column : piece;
+            memset(buffer_ + filled_, 0, static_cast<size_t>(count) * sizeof(T));
+            added(count);
+        }
+    }
+
+    // The rest, which is no whole line: others may write to the same one.
+    PYEMBED_INLINE void finish() {
+        flush();
+        memcpy(line_ + skipped_, buffer_ + skipped_, static_cast<size_t>(filled_ - skipped_));
+#if defined(__SSE2__) || defined(_M_X64)
+        _mm_sfence();  // before anything that tells another thread that the rows are there
+#endif
+    }
+
+  private:
+    static constexpr i64 enough = 32 * cache_line;
+    static constexpr i64 piece = 16 * cache_line / sizeof(T);
+
+    PYEMBED_INLINE void added(i64 count) {
+        filled_ += count * static_cast<i64>(sizeof(T));
+        if (filled_ >= enough) flush();
+    }
+
+    PYEMBED_INLINE void flush() {
+        i64 done = 0;
+        if (skipped_ > 0 && filled_ >= cache_line) {  // what comes before `out` in its line is not ours
+            memcpy(line_ + skipped_, buffer_ + skipped_, static_cast<size_t>(cache_line - skipped_));
+            skipped_ = 0;
+            done = cache_line;
+        }
+        for (; done + cache_line <= filled_; done += cache_line) stream_line(line_ + done, buffer_ + done);
+        line_ += done;
+        filled_ -= done;
+        if (done > 0) memcpy(buffer_, buffer_ + done, cache_line);
+    }
+
+    alignas(64) char buffer_[enough + piece * sizeof(T) + cache_line];
+    i64 filled_;   // bytes of the buffer, which stands for the memory from line_ on
+    i64 skipped_;  // bytes at its start that are not to be written
+    char* line_;
+};
+
+// out (n, dim), with nothing between its rows
+template <class T>
+void stream_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out) {
+    const i64 distance = rows_ahead<T>(table.dim);
+    LineStream<T> to(out);
+    for (i64 i = 0; i < n; ++i) {
+        const i64 next = i + distance;
+        if (next < n + ahead && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+        if (rows[i] >= 0)
+            to.write(table.row(rows[i]), table.dim);
+        else
+            to.write_zeros(table.dim);
+    }
+    to.finish();
+}
+
+}  // namespace
+}  // namespace pyembed
