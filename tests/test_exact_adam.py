@@ -313,14 +313,26 @@ def test_a_nan_reaches_its_own_row_alone():
     assert np.isnan(pair.emb(4)).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_smallest_epsilon(dtype):
+    emb = pe.Embedding(3, 2, dtype=dtype, seed=0)
+    before = emb.embeddings.copy()
+    opt = pe.SparseAdam(emb, 0.1, epsilon=np.finfo(dtype).tiny, update="exact")
+    for _ in range(3):
+        opt.step(emb.backward([1], np.ones((1, 2), dtype)))
+    np.testing.assert_array_equal(emb.embeddings[[0, 2]], before[[0, 2]])
+    np.testing.assert_allclose(emb.embeddings[1], before[1] - 0.3, rtol=1e-5)
+
+
 def test_what_cannot_be_exact():
     emb = pe.Embedding(3, 2)
     with pytest.raises(ValueError, match=r"24 terms for beta_1=0.9 and beta_2=0.9"):
         pe.SparseAdam(emb, beta_2=0.9, update="exact")
     with pytest.raises(ValueError, match="step_bias='row'"):
         pe.SparseAdam(emb, update="exact", step_bias="row")
-    with pytest.raises(ValueError, match=r"epsilon=0.0 must be > 0"):
-        pe.SparseAdam(emb, epsilon=0, update="exact")
+    for epsilon in (0.0, 1e-46, 1e-40):  # whose reciprocals are inf in float32
+        with pytest.raises(ValueError, match=f"epsilon={epsilon} must be >= 1.17549e-38 for"):
+            pe.SparseAdam(emb, epsilon=epsilon, update="exact")
     constrained = pe.Embedding(3, 2, embeddings_constraint="non_neg", name="words")
     with pytest.raises(ValueError, match="embeddings_constraint of words"):
         pe.SparseAdam([emb, constrained], update="exact")

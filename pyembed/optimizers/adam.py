@@ -97,14 +97,21 @@ class SparseAdam(SparseOptimizer):
     def _check_exact(self) -> None:
         if self.step_bias != "global":
             raise ValueError("update='exact' cannot be used with step_bias='row'")
-        if self.epsilon == 0.0:
-            raise ValueError("epsilon=0.0 must be > 0 for update='exact'")
         terms_and_horizon(self.beta_1, self.beta_2, "float64")
 
     def _check_layer(self, layer: TableLayer) -> None:
-        if self.update == "exact" and layer.embeddings_constraint is not None:
+        if self.update != "exact":
+            return
+        if layer.embeddings_constraint is not None:
             raise ValueError(
                 f"update='exact' cannot be used with the embeddings_constraint of {layer.name}"
+            )
+        # Rows that never had a gradient are settled too: their 0 / epsilon must not be 0 * inf.
+        smallest = float(np.finfo(layer.dtype).tiny)
+        if self.epsilon < smallest:
+            raise ValueError(
+                f"epsilon={self.epsilon!r} must be >= {smallest:g} for update='exact' in "
+                f"{layer.dtype}"
             )
 
     def _attach(self, state: TableState) -> None:
