@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -258,6 +259,23 @@ def test_state_dict_is_settled_and_checked():
     behind = table | {"stamp": np.full(V, 19)}
     with pytest.raises(ValueError, match="stamp has rows that are behind t=20"):
         pair.opt.load_state_dict(pair.opt.state_dict() | {"tables": [behind]})
+
+
+@pytest.mark.parametrize("method", ["_apply", "_correction"])
+def test_a_state_saved_after_an_interrupt_can_be_loaded(monkeypatch, method):
+    pair = Pair(padding_idx=2)
+    pair.random_steps(3)
+    with monkeypatch.context() as patched:
+        patched.setattr(pe.SparseAdam, method, lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            pair.opt.step(pair.emb.backward([1], np.ones((1, D))))
+    opt = pickle.loads(pickle.dumps(pair.opt))
+    opt.load_state_dict(pair.opt.state_dict())
+    for optimizer in (pair.opt, opt):
+        emb = optimizer.tables[0]
+        for ids in ([1], [2, 3]):
+            optimizer.step(emb.backward(ids, np.ones((len(ids), D))))
+    np.testing.assert_array_equal(opt.tables[0].embeddings, pair.emb.embeddings)
 
 
 def test_a_state_is_loaded_over_settled_rows():

@@ -131,7 +131,10 @@ class SparseAdam(SparseOptimizer):
         if state.table in self._row_steps:
             arrays["row_t"] = self._row_steps[state.table]
         if self.update == "exact":
-            arrays["stamp"] = state.table.stamps()
+            # Rows are up to date, so theirs is t: also where a Ctrl-C came after t was counted and
+            # before the table made the step.
+            stamps = state.table.stamps()
+            arrays["stamp"] = np.where(stamps < 0, stamps, state.t)
         return arrays
 
     def _checked(self, state: TableState, given: dict[str, Any]) -> int:
