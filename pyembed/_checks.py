@@ -23,6 +23,11 @@ def integer(value: Any, name: str, low: int, high: int | None = None) -> int:
     return number
 
 
+def step_count(value: Any) -> int:
+    """Return `value` as a count of steps that leaves room for more than anybody makes."""
+    return integer(value, "t", 0, 2**62)
+
+
 def real(
     value: Any, name: str, low: float = -math.inf, below: float = math.inf, *, why: str = ""
 ) -> float:

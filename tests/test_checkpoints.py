@@ -490,7 +490,12 @@ DAMAGE = {
     "step count": (
         edited(lambda about, arrays: about["optimizers"]["opt"].update(steps=[4, -1])),
         ValueError,
-        "t=-1 must be an integer >= 0",
+        "t=-1 must be an integer from 0 to 4611686018427387904",
+    ),
+    "step count that could not be counted on": (
+        edited(lambda about, arrays: about["optimizers"]["opt"].update(steps=[4, 2**63 - 1])),
+        ValueError,
+        "t=9223372036854775807 must be an integer from 0 to 4611686018427387904",
     ),
     "fewer step counts": (
         edited(lambda about, arrays: about["optimizers"]["opt"].update(steps=[4])),

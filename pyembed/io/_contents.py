@@ -92,7 +92,7 @@ class Contents:
             self.tables[layer.table], self.layers[layer.table]
         for optimizer in self.optimizers.values():
             for name, t in zip(optimizer.layers, optimizer.steps, strict=True):
-                self.layers[name], _checks.integer(t, "t", 0)
+                self.layers[name], _checks.step_count(t)
 
 
 def _check_version(version: Any) -> None:

@@ -310,7 +310,7 @@ class SparseOptimizer(Fixed):
 
     def _checked(self, state: TableState, given: dict[str, Any]) -> int:
         """Return the step count of `given`, whose arrays fit the table."""
-        t = _checks.integer(given["t"], "t", 0)
+        t = _checks.step_count(given["t"])
         for name, live in self._arrays(state).items():
             array = np.asarray(given[name])
             if array.dtype != live.dtype:
