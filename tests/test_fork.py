@@ -80,6 +80,39 @@ def test_while_other_threads_of_the_parent_hold_its_locks(rng):
     run_all(train, fork)
 
 
+def test_in_the_middle_of_a_step_of_exact_adam():
+    rows = 200_000
+    emb = pe.Embedding(rows, 16, "zeros")
+    opt = pe.SparseAdam(emb, 0.1, update="exact")
+    ids = np.arange(rows)
+    grad = emb.backward(ids, np.ones((rows, 16), np.float32))
+    nothing = emb.backward([], np.empty((0, 16), np.float32))
+    opt.step(grad)
+    for step in range(1100):  # so that what is kept of each step has been in use
+        opt.step(nothing)
+        if step % 500 == 0:
+            opt.flush()
+    view = emb.embeddings
+    done = threading.Event()
+
+    def train():
+        while not done.is_set():
+            opt.step(grad)
+
+    def child_is_good():  # no row is behind, whether it has made the last step or not
+        return (emb(ids) == view).all()
+
+    def fork():
+        try:
+            for _ in range(5):
+                time.sleep(0.03)
+                assert exit_status_of_a_fork(child_is_good) == 0
+        finally:
+            done.set()
+
+    run_all(train, fork)
+
+
 def trained(seed):
     """A table after a few steps, each enough work for several threads."""
     rng = np.random.default_rng(seed)

@@ -85,11 +85,11 @@ PYEMBED_INLINE void with_terms(int terms, F f) {
     }
 }
 
-// Whether the row has steps to make up for: not if it is up to date, or stands still (no_row).
+// Whether the row has steps to make up for: not if it is up to date, or stands still (no_row, which is large
+// here), or is ahead: a fork may come in the middle of a step that never ends in the child.
 template <class T>
 PYEMBED_INLINE bool is_behind(const Unsettled<T>& unsettled, i64 row) {
-    const i64 l = unsettled.stamps[row];
-    return l != no_row && l != unsettled.skipped.t;
+    return static_cast<u64>(unsettled.stamps[row]) < static_cast<u64>(unsettled.skipped.t);
 }
 
 // Settles a row in place.
