@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 _owners: weakref.WeakKeyDictionary[Table, weakref.ref[SparseOptimizer]] = (
     weakref.WeakKeyDictionary()
 )
-_lock = threading.Lock()
+# Reentrant: garbage may be collected meanwhile, and an object of the user's release its optimizer.
+_lock = threading.RLock()
 
 
 def _renew_lock() -> None:
     """Forget who held the lock in the parent of a forked child: that thread does not exist here."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

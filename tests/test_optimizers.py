@@ -1,5 +1,8 @@
 import gc
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -477,3 +480,28 @@ def test_a_dead_optimizer_claims_nothing():
     pe.SparseAdam(emb)
     gc.collect()
     pe.SparseAdam(emb)
+
+
+def test_garbage_that_is_collected_during_a_claim_may_release_its_own():
+    script = """if True:
+        import gc
+        import pyembed as pe
+
+        class Owner:
+            def __init__(self):
+                self.opt = pe.SparseSGD(pe.Embedding(1, 1))
+                self.itself = self
+
+            def __del__(self):
+                self.opt.release()
+
+        emb = pe.Embedding(1, 1)
+        for allocations in range(1, 100):  # until the collector comes, at every place there is
+            Owner()
+            gc.set_threshold(allocations)
+            opt = pe.SparseSGD(emb)
+            gc.set_threshold(700)
+            opt.release()
+    """
+    here = Path(__file__).parent
+    subprocess.run([sys.executable, "-c", script], cwd=here, check=True, timeout=20)
