@@ -72,6 +72,13 @@ def test_what_names_no_rows(emb, rows, error, message):
         assert emb.frozen_rows.tolist() == [2]
 
 
+def test_no_rows_take_no_memory():
+    emb = pe.Embedding(2**50, 0, "zeros")  # a bit for each row were 128 TiB
+    emb.freeze([])
+    emb.unfreeze()
+    assert emb.frozen_rows.tolist() == []
+
+
 def test_none_freezes_nothing(emb):
     with pytest.raises(TypeError):
         emb.freeze(None)

@@ -162,7 +162,7 @@ void Table::change_frozen(py::handle rows_object, Change change) {
     std::vector<i64> rows(static_cast<std::size_t>(ids.ids.count));
     resolve_ids(ids.ids, rule, 0, ids.ids.count, rows.data());
     alone([&](auto table) {
-        frozen_.reserve(rule.rows);
+        if (!rows.empty()) frozen_.reserve(rule.rows);
         for (const i64 row : rows)
             if (row != no_row) change(table, row);
     });
