@@ -250,8 +250,10 @@ void Table::attach_moments(py::handle state, double beta_1, double beta_2, doubl
                 SkippedSteps(beta_1, beta_2, terms, std::min(horizon, SkippedSteps::most_steps - 1), t),
                 fixed);
             detach_moments();
-            alone([&](auto) { moments_.swap(made); });
-            has_moments_ = true;
+            alone([&](auto) {
+                moments_.swap(made);
+                has_moments_ = true;
+            });
         },
         view.rows);
 }
@@ -262,8 +264,8 @@ void Table::detach_moments() {
     alone([&](auto rows) {
         if (moments_) moments_->settle_all(rows);
         moments_.swap(dying);
+        has_moments_ = false;
     });
-    has_moments_ = false;
 }
 
 void Table::settle() {
