@@ -1,6 +1,7 @@
 // Lookups share a table, a step has it alone.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,7 @@ namespace pyembed {
 // there. std::shared_mutex promises neither.
 class TableLock {
     struct State {
+        const int generation = fork_generation();
         std::mutex mutex;
         std::condition_variable changed;
         int readers = 0;
@@ -61,19 +63,26 @@ class TableLock {
         State& state_;
     };
 
+    TableLock() = default;
+    ~TableLock() {
+        const State* const state = state_.load();
+        if (state->generation == fork_generation()) delete state;
+    }
+    TableLock(const TableLock&) = delete;
+    TableLock& operator=(const TableLock&) = delete;
+
   private:
+    // The first call in a forked child makes a new state. Several threads may call at once: one state wins.
+    // The parent's is given up as it is: its mutex may be locked for ever, and to destroy its condition
+    // variable could be to wait for threads that do not exist here.
     State& state() {
-        // Right after a fork there is one thread, which finds the generation changed before it makes others.
-        if (generation_ != fork_generation()) {
-            (void)state_.release();  // its mutex may be locked for ever
-            state_ = std::make_unique<State>();
-            generation_ = fork_generation();
-        }
-        return *state_;
+        State* seen = state_.load();
+        if (seen->generation == fork_generation()) return *seen;
+        auto fresh = std::make_unique<State>();
+        return state_.compare_exchange_strong(seen, fresh.get()) ? *fresh.release() : *seen;
     }
 
-    std::unique_ptr<State> state_ = std::make_unique<State>();
-    int generation_ = fork_generation();
+    std::atomic<State*> state_{new State};
 };
 
 }  // namespace pyembed
