@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyembed._core import Table
 
@@ -35,6 +36,12 @@ def owner(table: Table) -> SparseOptimizer | None:
     """Return the live optimizer that updates the table."""
     found = _owners.get(table)
     return None if found is None else found()
+
+
+def no_step(table: Table) -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which the table's optimizer begins no step in another thread."""
+    optimizer = owner(table)
+    return contextlib.nullcontext() if optimizer is None else optimizer._lock
 
 
 def claim(layers: Iterable[TableLayer], optimizer: SparseOptimizer) -> None:

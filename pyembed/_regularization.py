@@ -46,16 +46,24 @@ class Regularization:
         else:
             self._constraint = constraint
 
-    def sorted_gradient(self, table: Table, calls: list[BackwardCall]) -> SortedGradient:
-        """Return the gradient of the calls and of the regularizer, ready for a step.
+    def with_gradient(self, table: Table, calls: list[BackwardCall]) -> list[BackwardCall]:
+        """Return the calls with the gradient of a regularizer that a step cannot fuse.
 
         Raises
         ------
         TypeError
             If the regularizer has no gradient.
         """
-        if self._regularizer is not None:
-            calls = [self._with_gradient(self._regularizer, table, calls)]
+        if self._regularizer is None:
+            return calls
+        ids, values = SortedGradient(table, tuple(calls), for_step=True).coalesce()
+        # As they are: max_norm is for lookups, and a step that is refused writes nothing.
+        rows = table.gather(ids, renormalise=False)
+        values += gradient_of(self._regularizer, "embeddings_regularizer", rows)
+        return [BackwardCall(ids, values, values.shape[1], values.dtype.name)]
+
+    def sorted_gradient(self, table: Table, calls: list[BackwardCall]) -> SortedGradient:
+        """Return the gradient of what `with_gradient` returned, ready for a step."""
         return SortedGradient(table, tuple(calls), for_step=True, **self._fused)
 
     def constrain(self, table: Table) -> None:
@@ -71,16 +79,6 @@ class Regularization:
                 f"for a table of shape {values.shape}"
             )
         table.assign(constrained.astype(values.dtype, copy=False))
-
-    @staticmethod
-    def _with_gradient(
-        regularizer: Callable[..., Any], table: Table, calls: list[BackwardCall]
-    ) -> BackwardCall:
-        ids, values = SortedGradient(table, tuple(calls), for_step=True).coalesce()
-        # As they are: max_norm is for lookups, and a step that is refused writes nothing.
-        rows = table.gather(ids, renormalise=False)
-        values += gradient_of(regularizer, "embeddings_regularizer", rows)
-        return BackwardCall(ids, values, values.shape[1], values.dtype.name)
 
 
 def gradient_of(regularizer: Callable[..., Any] | None, name: str, values: Any) -> Any:

@@ -161,7 +161,8 @@ class TableLayer(Fixed):
         TypeError
             If `rows` are not integers.
         """
-        self._table.freeze(rows)
+        with _claims.no_step(self._table):
+            self._table.freeze(rows)
 
     def unfreeze(self, rows: ArrayLike | None = None) -> None:
         """Let frozen rows have gradients again.
@@ -176,7 +177,8 @@ class TableLayer(Fixed):
         IndexError, TypeError
             As `freeze`.
         """
-        self._table.unfreeze(rows)
+        with _claims.no_step(self._table):
+            self._table.unfreeze(rows)
 
     @property
     def frozen_rows(self) -> NDArray[np.int64]:

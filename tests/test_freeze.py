@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 
@@ -119,6 +121,7 @@ OPTIMIZERS = {
     "adam": lambda e: pe.SparseAdam(e, 0.5, weight_decay=0.5),
     "adam by row": lambda e: pe.SparseAdam(e, 0.5, weight_decay=0.5, step_bias="row"),
 }
+EXACT = {"exact adam": lambda e: pe.SparseAdam(e, 0.5, weight_decay=0.5, update="exact")}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -171,6 +174,47 @@ def test_freezing_counts_for_gradients_made_before(emb, name):
     opt.step(grad)
     np.testing.assert_array_equal(emb.embeddings[1], MATRIX[1])
     assert (emb.embeddings[2] != MATRIX[2]).all()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS | EXACT)
+def test_freezing_from_within_a_step_counts_for_all_of_it(name):
+    first, second = (pe.Embedding(5, 2, weights=MATRIX) for _ in range(2))
+    opt = (OPTIMIZERS | EXACT)[name]([first, second])
+    rates = iter([lambda: 0.5, lambda: first.freeze([1]) or 0.5])
+    opt.learning_rate = lambda t: next(rates)()
+    opt.step(*(layer.backward([1, 2], ones(2, 2).astype(np.float32)) for layer in (first, second)))
+    opt.learning_rate = 0.5
+    opt.step(first.backward([2], ones(1, 2).astype(np.float32)))
+    np.testing.assert_array_equal(first.embeddings[1], MATRIX[1])
+    assert (second.embeddings[1] != MATRIX[1]).all()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS | EXACT)
+def test_freezing_waits_for_a_step_in_another_thread(name, monkeypatch):
+    emb = pe.Embedding(5, 2, weights=MATRIX)
+    opt = (OPTIMIZERS | EXACT)[name](emb)
+    grad = emb.backward([1, 2], ones(2, 2).astype(np.float32))
+    frozen = []
+
+    def freeze():
+        emb.freeze([1])
+        frozen.append(emb._table.array[1].copy())
+
+    freezer = threading.Thread(target=freeze)
+    apply = opt._apply
+
+    def slowly(*arguments):
+        freezer.start()
+        freezer.join(0.05)
+        apply(*arguments)
+
+    monkeypatch.setattr(opt, "_apply", slowly)
+    opt.step(grad)
+    freezer.join()
+    monkeypatch.undo()
+    assert (frozen[0] != MATRIX[1]).all()
+    opt.step(grad)
+    np.testing.assert_array_equal(emb.embeddings[1], frozen[0])
 
 
 def test_all_rows_frozen(emb):

@@ -419,10 +419,14 @@ def test_what_was_checked_together_cannot_be_changed_alone():
             setattr(opt, name, 0.5)
 
 
-def test_a_learning_rate_may_release_its_optimizer():
+@pytest.mark.parametrize("update", ["lazy", "exact"])
+def test_a_learning_rate_may_release_its_optimizer(update):
     emb = pe.Embedding(3, 2)
-    opt = pe.SparseSGD(emb, lambda t: opt.release() or 0.1)
-    opt.step(emb.backward([1], np.ones((1, 2), np.float32)))
+    before = emb.embeddings.copy()
+    opt = pe.SparseAdam(emb, lambda t: opt.release() or 0.1, update=update)
+    with pytest.raises(RuntimeError, match=r"release\(\)"):
+        opt.step(emb.backward([1], np.ones((1, 2), np.float32)))
+    np.testing.assert_array_equal(emb.embeddings, before)
     pe.SparseSGD(emb)
 
 

@@ -157,18 +157,24 @@ class SparseOptimizer(Fixed):
         updated.
         """
         with self._lock:
-            updates = []
+            regularized = []
             for state, calls in self._by_table(grads):
                 rate = self._learning_rate
                 rate = self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
                 regularization = Regularization.of(state.layer)
-                gradient = regularization.sorted_gradient(state.table, calls)
-                updates.append((state, gradient, rate, regularization))
+                calls = regularization.with_gradient(state.table, calls)
+                regularized.append((state, regularization, calls, rate))
+            # Only now: the caller's own functions may have frozen rows or released the tables.
+            self._held_states()
+            updates = [
+                (state, regularization.sorted_gradient(state.table, calls), rate)
+                for state, regularization, calls, rate in regularized
+            ]
             # From here on nothing can be refused.
-            for state, gradient, rate, _ in updates:
+            for state, gradient, rate in updates:
                 state.t += 1
                 self._apply(state, gradient, rate, 1.0 - rate * self.weight_decay)
-            for state, _, _, regularization in updates:
+            for state, regularization, *_ in regularized:
                 regularization.constrain(state.table)
 
     def get_config(self) -> dict[str, Any]:
