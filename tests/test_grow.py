@@ -1,3 +1,4 @@
+import signal
 import threading
 
 import numpy as np
@@ -148,6 +149,34 @@ def test_training_goes_on_as_in_a_table_made_whole(name, dtype, rng):
         for layer, opt in zip((growing, whole), opts, strict=True):
             opt.step(layer.backward(ids, grad))
     np.testing.assert_array_equal(growing.embeddings, whole.embeddings)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+@pytest.mark.parametrize("arguments", [{}, {"update": "exact"}, {"step_bias": "row"}], ids=str)
+def test_an_interrupt_at_any_time_leaves_table_and_state_in_step(arguments):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    delay, interrupted = 0.0, True
+    try:
+        while interrupted:
+            emb = pe.Embedding(30_000, 64, "zeros")
+            opt = pe.SparseAdam(emb, 0.1, **arguments)
+            delay += 1e-3
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            try:
+                emb.grow(60_000)
+                interrupted = False
+            except KeyboardInterrupt:
+                pass
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            last = emb.input_dim - 1
+            opt.step(emb.backward([last], np.ones((1, 64), np.float32)))
+            np.testing.assert_allclose(emb([last]), -0.1, rtol=1e-5)
+            assert opt.state_dict()["tables"][0]["m"][last, 0] > 0
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_only_the_table_that_grows_is_touched(rng):

@@ -154,10 +154,16 @@ class SparseAdam(SparseOptimizer):
 
     def _grow(self, table: Table, array: NDArray[Any]) -> None:
         with self._lock:
-            super()._grow(table, array)
             steps = self._row_steps.get(table)
-            if steps is not None:
-                self._row_steps[table] = np.pad(steps, (0, len(array) - len(steps)))
+            if steps is None:
+                super()._grow(table, array)
+                return
+            grown = np.pad(steps, (0, len(array) - len(steps)))
+            try:
+                super()._grow(table, array)
+            finally:
+                if len(table.array) == len(grown):
+                    self._row_steps[table] = grown
 
     def _apply(
         self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float

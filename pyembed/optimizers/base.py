@@ -258,8 +258,11 @@ class SparseOptimizer(Fixed):
             state = self._states[table]
             table.settle()  # which changes the state too
             grown = state.grown(len(array))
-            table.grow(array, grown)
-            state.array = grown
+            try:
+                table.grow(array, grown)
+            finally:  # a Ctrl-C meanwhile is raised once the table has grown
+                if len(table.array) == len(grown):
+                    state.array = grown
 
     def _checked_state(
         self, config: dict[str, Any], tables: Sequence[dict[str, Any]]
