@@ -206,16 +206,17 @@ class TableLayer(Fixed):
         ValueError
             If it is none; nothing has changed then.
         """
-        rows = _checks.integer(new_input_dim, "new_input_dim", self.input_dim)
-        if rows == self.input_dim:
-            return
-        array = _core.zeros((rows, self.output_dim), self.dtype)
-        array[self.input_dim :] = self._made_rows(self.input_dim, rows)
-        optimizer = _claims.owner(self._table)
-        if optimizer is None:
-            self._table.grow(array)
-        else:
-            optimizer._grow(self._table, array)
+        with _claims.no_step(self._table):
+            rows = _checks.integer(new_input_dim, "new_input_dim", self.input_dim)
+            if rows == self.input_dim:
+                return
+            array = _core.zeros((rows, self.output_dim), self.dtype)
+            array[self.input_dim :] = self._made_rows(self.input_dim, rows)
+            optimizer = _claims.owner(self._table)
+            if optimizer is None:
+                self._table.grow(array)
+            else:
+                optimizer._grow(self._table, array)
 
     @property
     def embeddings(self) -> NDArray[Any]:

@@ -179,6 +179,24 @@ def test_an_interrupt_at_any_time_leaves_table_and_state_in_step(arguments):
         signal.signal(signal.SIGALRM, before)
 
 
+def test_tables_that_are_trained_grow_one_after_the_other():
+    grower = threading.Thread(target=lambda: emb.grow(8))
+
+    def slowly(shape, dtype):
+        if shape == (6, 2):
+            grower.start()
+            grower.join(0.05)
+        return np.ones(shape, dtype)
+
+    emb = pe.Embedding(3, 2, slowly)
+    opt = pe.SparseAdam(emb, 0.1)
+    emb.grow(6)
+    grower.join()
+    assert emb.input_dim == 8
+    opt.step(emb.backward([7], np.ones((1, 2), np.float32)))
+    np.testing.assert_allclose(emb.embeddings, [[1, 1]] * 7 + [[0.9, 0.9]], rtol=1e-5)
+
+
 def test_only_the_table_that_grows_is_touched(rng):
     def train(grow):
         first, second = pe.Embedding(3, 2, seed=1), pe.Embedding(4, 2, seed=2)
