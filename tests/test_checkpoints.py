@@ -505,6 +505,25 @@ DAMAGE = {
 }
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda about: about["layers"]["emb"].update(config=[]), "metadata are damaged .*config"),
+        (lambda about: about["optimizers"]["opt"].update(config=None), "damaged .*config is None"),
+        (
+            lambda about: about["layers"]["emb"]["config"].update(norm_type=10**400),
+            "emb: int too large",
+        ),
+    ],
+)
+def test_damaged_metadata_are_refused_as_such(path, change, message):
+    pe.save(path, **trained("adam", 1))
+    edited(lambda about, arrays: change(about))(path)
+    for mmap in (False, True):
+        with pytest.raises(ValueError, match=message):
+            pe.load(path, mmap=mmap)
+
+
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_file_that_does_not_fit_changes_nothing(path, name):
     damage, error, message = DAMAGE[name]

@@ -92,5 +92,5 @@ def naming(where: str) -> Iterator[None]:
         raise TypeError(f"{where}: {error}") from error
     except KeyError as error:
         raise ValueError(f"{where}: the file has no {error}") from error
-    except ValueError as error:
+    except (OverflowError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
