@@ -215,6 +215,16 @@ def test_row_steps_count_each_row_by_itself(dtype, rng):
         np.testing.assert_array_equal(emb.embeddings, w)
 
 
+def test_row_steps_that_a_caller_wrote_are_no_way_out_of_the_table_of_corrections():
+    emb, far = (pe.Embedding(3, 2, "zeros") for _ in range(2))
+    opts = [pe.SparseAdam(layer, 0.1, step_bias="row") for layer in (emb, far)]
+    for layer, opt, count in zip((emb, far), opts, (-1000, 1000), strict=True):
+        for _ in range(3):
+            opt.state_dict()["tables"][0]["row_t"][1] = count
+            opt.step(layer.backward([1], np.ones((1, 2), np.float32)))
+    np.testing.assert_array_equal(emb.embeddings, far.embeddings)
+
+
 def test_row_steps_far_past_the_horizon():
     # With small betas the correction is 1 after a few steps, and its table stops growing.
     emb = pe.Embedding(1, 1, weights=[[0.0]], dtype="float64")

@@ -11,8 +11,10 @@ namespace {
 template <class T>
 PYEMBED_INLINE double bias_correction(const Adam<T>& rule, i64 row) {
     if (rule.row_steps == nullptr) return rule.corrections[0];
-    const i64 t = ++rule.row_steps[row];
-    return rule.corrections[(t < rule.correction_count ? t : rule.correction_count) - 1];
+    // From 0, and as unsigned: a count below 0, written by a caller, must not lead out of the array.
+    const u64 at = static_cast<u64>(rule.row_steps[row]++);
+    const u64 last = static_cast<u64>(rule.correction_count - 1);
+    return rule.corrections[at < last ? at : last];
 }
 
 template <class T>
