@@ -88,7 +88,8 @@ class Contents:
                     f"{name} holds the rows from {table.row_offset!r} on of a larger table, and "
                     "this pyembed loads whole tables"
                 )
-        for entry in (*self.layers.values(), *self.optimizers.values()):
+        entries: list[SavedLayer | SavedOptimizer] = [*self.layers.values()]
+        for entry in (*entries, *self.optimizers.values()):
             if not isinstance(entry.config, dict):
                 raise TypeError(f"config is {entry.config!r}")
         for layer in self.layers.values():
