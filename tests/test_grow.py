@@ -197,6 +197,26 @@ def test_tables_that_are_trained_grow_one_after_the_other():
     np.testing.assert_allclose(emb.embeddings, [[1, 1]] * 7 + [[0.9, 0.9]], rtol=1e-5)
 
 
+@pytest.mark.parametrize("arguments", [{}, {"update": "exact"}, {"step_bias": "row"}], ids=str)
+def test_a_table_waits_with_growing_for_an_optimizer_that_is_being_made(arguments, monkeypatch):
+    emb = pe.Embedding(3, 2, "ones")
+    grower = threading.Thread(target=lambda: emb.grow(8))
+    new_state = pe.SparseAdam._new_state
+
+    def slowly(self, layer):
+        state = new_state(self, layer)
+        grower.start()
+        grower.join(0.05)
+        return state
+
+    monkeypatch.setattr(pe.SparseAdam, "_new_state", slowly)
+    opt = pe.SparseAdam(emb, 0.1, **arguments)
+    grower.join()
+    assert emb.input_dim == 8
+    opt.step(emb.backward([7], np.ones((1, 2), np.float32)))
+    np.testing.assert_allclose(emb.embeddings, [[1, 1]] * 7 + [[0.9, 0.9]], rtol=1e-5)
+
+
 def test_only_the_table_that_grows_is_touched(rng):
     def train(grow):
         first, second = pe.Embedding(3, 2, seed=1), pe.Embedding(4, 2, seed=2)

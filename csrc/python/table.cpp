@@ -250,7 +250,8 @@ void Table::attach_moments(py::handle state, double beta_1, double beta_2, doubl
                 SkippedSteps(beta_1, beta_2, terms, std::min(horizon, SkippedSteps::most_steps - 1), t),
                 fixed);
             detach_moments();
-            alone([&](auto) {
+            alone([&](auto live) {
+                if (live.rows != rows.rows) throw py::value_error("the table grew meanwhile");
                 moments_.swap(made);
                 has_moments_ = true;
             });

@@ -87,12 +87,9 @@ class SparseAdam(SparseOptimizer):
         self.step_bias = _checks.one_of(step_bias, "step_bias", ("global", "row"))
         if self.update == "exact":
             self._check_exact()
-        super().__init__(tables, learning_rate, weight_decay)
         self._row_corrections = np.empty(0)
         self._row_steps: dict[Table, NDArray[np.int64]] = {}
-        if self.step_bias == "row":
-            for table, state in self._states.items():
-                self._row_steps[table] = np.zeros(state.layer.input_dim, np.int64)
+        super().__init__(tables, learning_rate, weight_decay)
 
     def _check_exact(self) -> None:
         if self.step_bias != "global":
@@ -113,6 +110,12 @@ class SparseAdam(SparseOptimizer):
                 f"epsilon={self.epsilon!r} must be >= {smallest:g} for update='exact' in "
                 f"{layer.dtype}"
             )
+
+    def _new_state(self, layer: TableLayer) -> TableState:
+        state = super()._new_state(layer)
+        if self.step_bias == "row":
+            self._row_steps[state.table] = np.zeros(len(state.array), np.int64)
+        return state
 
     def _attach(self, state: TableState) -> None:
         if self.update == "exact":

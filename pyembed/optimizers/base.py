@@ -106,14 +106,15 @@ class SparseOptimizer(Fixed):
         layers = _layers(tables)
         for layer in layers:
             self._check_layer(layer)
-        _claims.claim(layers, self)
-        try:
-            self._states = {layer._table: self._new_state(layer) for layer in layers}
-            for state in self._states.values():
-                self._attach(state)
-        except BaseException:
-            _claims.release([layer._table for layer in layers], self)
-            raise
+        with self._lock:  # no table grows meanwhile
+            _claims.claim(layers, self)
+            try:
+                self._states = {layer._table: self._new_state(layer) for layer in layers}
+                for state in self._states.values():
+                    self._attach(state)
+            except BaseException:
+                _claims.release([layer._table for layer in layers], self)
+                raise
 
     @property
     def tables(self) -> tuple[TableLayer, ...]:
