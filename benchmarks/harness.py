@@ -27,10 +27,10 @@ import numpy as np
 
 from data import Array
 from options import Options
+from rest import rest
 
 VERIFIED_RUNS = 2
 FEWEST_ROUNDS = 3
-REST_SECONDS, REST_POLLS = 0.005, 200
 COMPARED_ROWS = 1 << 16
 
 
@@ -43,7 +43,8 @@ class Contestant:
     """``run(batch)`` is what is timed; ``result`` makes an array of what it returned, to compare.
 
     ``prepare`` brings it to the state from which all contestants start. One that is not
-    ``compared`` does other work on purpose, and is timed to show what ours costs beside it.
+    ``compared`` does other work on purpose, and is timed to show what ours costs beside it. One
+    that ``times_itself`` runs in another process, whose seconds ``run`` returns.
     """
 
     name: str
@@ -51,6 +52,16 @@ class Contestant:
     result: Callable[[Any], Array] = np.asarray
     prepare: Callable[[], object] = lambda: None
     compared: bool = True
+    times_itself: bool = False
+
+    def seconds(self, batches: Sequence[int]) -> float:
+        """Run these batches, one after the other, and tell how long that took."""
+        if self.times_itself:
+            return sum(self.run(batch) for batch in batches)
+        started = time.perf_counter()
+        for batch in batches:
+            self.run(batch)
+        return time.perf_counter() - started
 
 
 def over(batches: Sequence[Any], call: Callable[[Any], Any]) -> Callable[[int], Any]:
@@ -110,6 +121,7 @@ class Measurement:
     bytes: int
     rtol: float
     atol: float
+    not_compared: list[str]
 
     @property
     def ours(self) -> Timing:
@@ -165,6 +177,7 @@ def measure(case: Case, effort: Effort) -> Measurement:
         bytes=match.bytes,
         rtol=match.rtol,
         atol=match.atol,
+        not_compared=[one.name for one in match.contestants if not one.compared],
     )
 
 
@@ -256,23 +269,10 @@ def _round(match: Match, turns: _Turns, inner: int, effort: Effort) -> list[floa
     order = turns.order()
     for index in order:
         taken = turns.take(inner, last=index == order[-1])
-        run = match.contestants[index].run
         if effort.rest:
-            _rest()
-        started = time.perf_counter()
-        for batch in taken:
-            run(batch)
-        seconds[index] = (time.perf_counter() - started) / inner
+            rest()
+        seconds[index] = match.contestants[index].seconds(taken) / inner
     return seconds
-
-
-def _rest() -> None:
-    """Wait until this process uses no processor time, or until that looks hopeless."""
-    for _ in range(REST_POLLS):
-        used = time.process_time()
-        time.sleep(REST_SECONDS)
-        if time.process_time() - used < REST_SECONDS / 10:
-            return
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def describe(options: Options) -> dict[str, object]:
 
 def heading(facts: dict[str, object]) -> str:
     """The facts that fit on three lines."""
-    names = ("python", "numpy", "pyembed", *peers.PINNED)
+    names = ("python", "numpy", "pyembed", *peers.INSTALL)
     versions = ", ".join(f"{name} {facts[name] or 'not installed'}" for name in names)
     speed = copy_bandwidth(int(str(facts["threads"]))) / 1e9
     busy = float(str(facts["busy_processors"] or 0.0))

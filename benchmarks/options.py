@@ -17,10 +17,12 @@ JOBS = {
     "scatter_add": "rows added into a dense table by id, with duplicates",
     "bag": "sums of bags of rows",
     "step": "forward + backward + optimizer step, the whole training step",
+    "bag_step": "the same of bags, with row-wise Adagrad",
     "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }
+OPTIMIZERS = ("sgd", "momentum", "adagrad", "rowwise_adagrad", "rmsprop", "adam")
 DISTRIBUTIONS = ("uniform", "zipf")
 DTYPES = ("float32", "float64")
 TABLE_SIZES = ("cache", "memory")
@@ -47,6 +49,7 @@ class Options:
     repeat: int
     json: Path | None
     smoke: bool
+    optimizers: tuple[str, ...]
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
@@ -69,6 +72,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         repeat=1 if given.smoke else given.repeat,
         json=given.json,
         smoke=given.smoke,
+        optimizers=given.optimizers,
     )
 
 
@@ -113,6 +117,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_listed(_one_of("distribution", DISTRIBUTIONS)),
         metavar="NAME,...",
         help=f"of the ids: {', '.join(DISTRIBUTIONS)} (default: all that the job has)",
+    )
+    add(
+        "--optimizers",
+        type=_listed(_one_of("optimizer", OPTIMIZERS)),
+        default=OPTIMIZERS,
+        metavar="NAME,...",
+        help=f"of the job step: {', '.join(OPTIMIZERS)} (default: all)",
     )
     add(
         "--threads",

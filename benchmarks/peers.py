@@ -1,12 +1,14 @@
 """The other libraries: which are here, in which version, with as many threads as we have.
 
-One that is not installed is named wherever its figures would stand. None is imported before it is
-asked for, so that a process which measures our memory does not hold theirs.
+One that is not installed is named wherever its figures would stand, with the command that installs
+it. None is imported before it is asked for, so that a process which measures our memory does not
+hold theirs.
 """
 
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -14,22 +16,38 @@ from typing import Any
 import pyembed as pe
 from streams import Ids
 
-# A peer by the name of its package, and the version that its figures are quoted for.
-PINNED = {"torch": "2.13.0"}
+# A peer by the name of its module, and the command that installs the version quoted.
+INSTALL = {
+    "torch": "pip install torch==2.13.0",
+    "fbgemm_gpu": "pip install --no-deps fbgemm-gpu-cpu==1.8.0, beside torch==2.13.0",
+}
 
 
 @cache
+def _load(name: str) -> Any:
+    """The module of a peer, or what its import raised."""
+    with warnings.catch_warnings():  # of its own, as it is imported
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module(name)
+        except Exception as error:  # anything, where it does not fit the libraries it finds
+            return error
+
+
 def find(name: str) -> Any:
-    """The module of a peer, or None if it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
+    """The module of a peer, or None if it is not installed or does not load."""
+    module = _load(name)
+    return None if isinstance(module, Exception) else module
 
 
 def torch() -> Any:
     """PyTorch, or None."""
     return find("torch")
+
+
+def fbgemm() -> Any:
+    """FBGEMM's operators for PyTorch, or None."""
+    return torch() and find("fbgemm_gpu")
 
 
 def tensors(batches: Sequence[Ids]) -> list[Any]:
@@ -40,19 +58,25 @@ def tensors(batches: Sequence[Ids]) -> list[Any]:
 def use_threads(threads: int) -> None:
     """Give every side the same number of threads."""
     pe.set_num_threads(threads)
-    if (module := torch()) is not None:
+    if (module := torch()) is not None:  # FBGEMM's too
         module.set_num_threads(threads)
 
 
 def versions() -> dict[str, str | None]:
     """Each peer's version, or None if it is not installed."""
-    return {name: getattr(find(name), "__version__", None) for name in PINNED}
+    return {name: getattr(find(name), "__version__", None) for name in INSTALL}
 
 
-def missing() -> list[str]:
-    """A line for each peer that is not installed."""
+def missing(names: Sequence[str]) -> list[str]:
+    """A line for each of these peers that is not installed."""
     return [
-        f"{name}: not installed, so not timed (pip install {name}=={pinned})"
-        for name, pinned in PINNED.items()
+        f"{name}: {_reason(name)}, so not timed ({INSTALL[name]})"
+        for name in names
         if find(name) is None
     ]
+
+
+def _reason(name: str) -> str:
+    error = _load(name)
+    absent = isinstance(error, ModuleNotFoundError) and error.name == name
+    return "not installed" if absent else f"does not load ({type(error).__name__}: {error})"

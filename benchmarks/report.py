@@ -49,6 +49,19 @@ def timed(
     )
 
 
+def stacked(parts: Sequence[Report]) -> Report:
+    """One report of several tables, one below the other."""
+    first, *others = parts
+    below = [line for part in others for line in ("", *part.text().splitlines())]
+    return Report(
+        first.header,
+        first.rows,
+        [*first.notes, *below],
+        [line for part in parts for line in part.summary],
+        [record for part in parts for record in part.records],
+    )
+
+
 def write_json(path: Path, machine: dict[str, object], reports: dict[str, Report]) -> None:
     """Every sample of every contestant, with the machine that they were taken on."""
     jobs = {name: report.records for name, report in reports.items()}
@@ -87,9 +100,11 @@ def _legend(measurements: Sequence[Measurement], ours: str) -> str:
         "exactly" if not rtol and not atol else f"to rtol {rtol:g}, atol {atol:g}"
         for rtol, atol in tolerances
     )
+    others = dict.fromkeys(name for one in measurements for name in one.not_compared)
     return (
         f"ms: median [quartiles]; ratio: time over that of {ours}, above 1 {ours} is faster; "
-        f"rates are those of {ours}. Results were equal {agreed}."
+        f"rates are those of {ours}. Results were equal {agreed}"
+        + (f", but for other work on purpose: {', '.join(others)}." if others else ".")
     )
 
 

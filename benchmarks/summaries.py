@@ -18,7 +18,7 @@ def by_distribution(what: str, peers: Sequence[str], found: Sequence[Measurement
             figures = " / ".join(times(ratio) for ratio in worst)
             lines.append(f"{what}: {figures} {name} ({' / '.join(kinds)})")
         else:
-            lines.append(f"{what}: {name} is not installed, no ratio")
+            lines.append(f"{what}: {name} was not timed, no ratio")
     return lines
 
 

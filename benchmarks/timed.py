@@ -20,12 +20,16 @@ def run(
     cases: Sequence[Case],
     options: Options,
     summary: Summary,
+    needs: Sequence[str] = (),
     stop_at: type[Exception] | tuple[()] = (),
 ) -> report.Report:
-    """Measure the cases. An exception that is ``stop_at`` ends the job early and is noted."""
+    """Measure the cases. Of the peers that it ``needs``, those that are missing are noted.
+
+    An exception that is ``stop_at`` ends the job early and is noted too.
+    """
     effort = Effort.of(options)
     found: list[Measurement] = []
-    notes = peers.missing()
+    notes = peers.missing(needs)
     for case in _shown(job, cases):
         try:
             found.append(measure(case, effort))

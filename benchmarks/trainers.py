@@ -1,7 +1,8 @@
-"""A whole training step of each library: forward, backward, sparse Adam."""
+"""A whole training step of each library: forward, backward, optimizer."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,39 +12,44 @@ import pyembed as pe
 from data import Array
 from streams import Ids
 
-LEARNING_RATE = 1e-3
-BETAS = (0.9, 0.999)
-EPSILON = 1e-7
-STATE_ARRAYS = 2  # first and second moment, each the size of the table
-
 
 class Trainer(Protocol):
-    """A (rows, dim) table in training."""
+    """A (rows, dim) table in training, whose batches are bags of ``bag`` ids, the last shorter."""
 
-    def __init__(self, rows: int, dim: int, dtype: str) -> None: ...
+    bag: int
+    times_itself: bool  # in another process: ``step`` returns the seconds that it took
 
-    def step(self, ids: Ids, dy: Array) -> None:
-        """Look ids (N,) up, take dy (N, dim) as the loss's gradient there, update the table."""
+    def start(self, weights: Array) -> None:
+        """Set the table."""
+
+    def step(self, ids: Ids, dy: Array) -> float | None:
+        """Look ids (N,) up, take dy (bags, dim) as the loss's gradient there, update the table."""
 
     def weights(self) -> Array:
-        """The live table."""
+        """The table as it is now."""
 
 
-class Pyembed:
-    """``Embedding`` and ``SparseAdam`` of this library."""
+Kind = Callable[[int, int, str], Trainer]  # of rows, dim and dtype
 
-    update = "lazy"
 
-    def __init__(self, rows: int, dim: int, dtype: str) -> None:
+class _Live:
+    """A trainer in this process, whose ``weights`` are the live table."""
+
+    bag = 1
+    times_itself = False
+
+    def start(self, weights: Array) -> None:
+        np.copyto(self.weights(), weights)
+
+
+class Pyembed(_Live):
+    """``Embedding`` and an optimizer of this library, which ``optimizer`` makes for a table."""
+
+    def __init__(
+        self, rows: int, dim: int, dtype: str, optimizer: Callable[[pe.Embedding], Any]
+    ) -> None:
         self.table = pe.Embedding(rows, dim, dtype=dtype, seed=0)
-        self.optimizer = pe.SparseAdam(
-            self.table,
-            learning_rate=LEARNING_RATE,
-            beta_1=BETAS[0],
-            beta_2=BETAS[1],
-            epsilon=EPSILON,
-            update=self.update,
-        )
+        self.optimizer = optimizer(self.table)
 
     def step(self, ids: Ids, dy: Array) -> None:
         self.table(ids)
@@ -53,28 +59,40 @@ class Pyembed:
         return self.table.embeddings
 
 
-class Exact(Pyembed):
-    """``SparseAdam(update="exact")``."""
+class PyembedBag(_Live):
+    """``EmbeddingBag``, sums."""
 
-    update = "exact"
+    def __init__(
+        self, rows: int, dim: int, dtype: str, optimizer: Callable[[pe.EmbeddingBag], Any], bag: int
+    ) -> None:
+        self.table = pe.EmbeddingBag(rows, dim, mode="sum", dtype=dtype, seed=0)
+        self.optimizer = optimizer(self.table)
+        self.bag = bag
+        self._offsets: dict[int, Ids] = {}
+
+    def step(self, ids: Ids, dy: Array) -> None:
+        if len(ids) not in self._offsets:
+            self._offsets[len(ids)] = np.arange(0, len(ids), self.bag)
+        offsets = self._offsets[len(ids)]
+        self.table(ids, offsets)
+        self.optimizer.step(self.table.backward(ids, dy, offsets))
+
+    def weights(self) -> Array:
+        return self.table.embeddings
 
 
-class Torch:
-    """``nn.Embedding(sparse=True)`` and ``optim.SparseAdam``."""
+class Torch(_Live):
+    """``nn.Embedding`` and an optimizer of PyTorch's, by name."""
 
-    sparse = True
-
-    def __init__(self, rows: int, dim: int, dtype: str) -> None:
+    def __init__(
+        self, rows: int, dim: int, dtype: str, optimizer: str, sparse: bool = True, **settings: Any
+    ) -> None:
         self.torch = peers.torch()
-        self.table = self.torch.nn.Embedding(
-            rows, dim, sparse=self.sparse, dtype=getattr(self.torch, dtype)
+        self.torch.sparse.check_sparse_tensor_invariants.disable()  # as ever; unsaid, it warns
+        self.table = self.torch.nn.utils.skip_init(  # ``start`` will write every page
+            self.torch.nn.Embedding, rows, dim, sparse=sparse, dtype=getattr(self.torch, dtype)
         )
-        self.optimizer = self._adam(
-            self.table.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPSILON
-        )
-
-    def _adam(self, *args: Any, **kwargs: Any) -> Any:
-        return self.torch.optim.SparseAdam(*args, **kwargs)
+        self.optimizer = getattr(self.torch.optim, optimizer)(self.table.parameters(), **settings)
 
     def step(self, ids: Ids, dy: Array) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -87,25 +105,14 @@ class Torch:
         return weights
 
 
-class TorchDense(Torch):
-    """``nn.Embedding`` with a dense gradient, and ``optim.Adam``, fused: one pass over all rows."""
-
-    sparse = False
-
-    def _adam(self, *args: Any, **kwargs: Any) -> Any:
-        return self.torch.optim.Adam(*args, **kwargs, fused=True)
-
-
-TRAINERS: dict[str, type[Trainer]] = {"pyembed": Pyembed, "torch SparseAdam": Torch}
-
-
-def available() -> list[str]:
-    """The names of the trainers whose libraries are installed, ours first."""
-    return [name for name in TRAINERS if name == "pyembed" or peers.torch() is not None]
+def bags(ids: int, bag: int) -> int:
+    """How many bags so many ids make."""
+    return -(-ids // bag)
 
 
 def touch_every_row(trainer: Trainer, rows: int, dy: Array) -> None:
     """Steps over all rows, a batch at a time: writes every page of the table and its moments."""
-    for start in range(0, rows, len(dy)):
-        ids = np.arange(start, min(start + len(dy), rows), dtype=np.int64)
-        trainer.step(ids, dy[: len(ids)])
+    count = len(dy) * trainer.bag
+    for start in range(0, rows, count):
+        ids = np.arange(start, min(start + count, rows), dtype=np.int64)
+        trainer.step(ids, dy[: bags(len(ids), trainer.bag)])

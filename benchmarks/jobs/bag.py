@@ -57,4 +57,4 @@ def contestants(table: Array, batches: list[Ids], offsets: Ids) -> Iterator[Cont
 def run(options: Options) -> Report:
     peers = ["torch embedding_bag"]
     summary = partial(by_distribution, "ops.gather_bag(out=)", peers)
-    return timed.run("bag", cases(options), options, summary)
+    return timed.run("bag", cases(options), options, summary, needs=["torch"])

@@ -8,11 +8,11 @@ less, and of PyTorch's dense Adam, whose weights must be those of exact Adam.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 
-import peers
+import sides
 import timed
 from drift import DTYPES, Drift, Setting, drift
 from grid import Axes, cells
@@ -20,7 +20,6 @@ from harness import Case, Disagreement, Measurement, batches_in_step
 from jobs import step
 from options import Options
 from report import Report, times
-from trainers import Exact, Pyembed, TorchDense, Trainer
 
 BETAS = ((0.9, 0.999), (0.9, 0.99), (0.99, 0.999), (0.0, 0.999))
 TOUCHED = (0.5, 0.1, 0.02)
@@ -35,6 +34,12 @@ ALLOWED = {"float64": 1e-10, "float32": 1e-5}
 FULL = Axes(dims=(64,), ids=(1 << 14, 1 << 18), rows=(4_000_000,), distributions=("uniform",))
 SMOKE = Axes(dims=(3,), ids=(30,), rows=(97,), distributions=("uniform",))
 LAZY, DENSE = "lazy", "torch dense Adam"
+SIDES = {
+    "pyembed exact": sides.EXACT_ADAM,
+    LAZY: replace(sides.LAZY_ADAM, same=False),
+    DENSE: sides.TORCH_DENSE_ADAM,
+}
+STATE_ARRAYS = 2  # first and second moment
 
 
 def run(options: Options) -> Report:
@@ -45,7 +50,7 @@ def run(options: Options) -> Report:
         for setting in (Setting(*values) for values in product(BETAS, SCALES, TOUCHED, DECAYS))
     }
     verify(found)
-    clock = timed.run("exact", cases(options), options, summary)
+    clock = timed.run("exact", cases(options), options, summary, sides.needs(SIDES))
     return Report(
         header=["betas", "gradients", "dtype", *map(_exact_at, TOUCHED), "dense", "lazy"],
         rows=[_row(found, *line) for line in product(BETAS, SCALES, DTYPES)],
@@ -83,12 +88,9 @@ def verify(found: dict[Setting, Drift]) -> None:
 
 def cases(options: Options) -> list[Case]:
     """A training step of each, on fresh ids."""
-    kinds: dict[str, type[Trainer]] = {"pyembed exact": Exact, LAZY: Pyembed}
-    if peers.torch() is not None:
-        kinds[DENSE] = TorchDense
     count = batches_in_step(options)
     return [
-        Case(cell.labels, partial(step.build, cell, count, kinds, not_compared=(LAZY,)))
+        Case(cell.labels, partial(step.build, cell, count, SIDES, STATE_ARRAYS))
         for cell in cells(options, FULL, SMOKE)
     ]
 

@@ -56,7 +56,7 @@ def contestants(table: Array, batches: list[Ids]) -> Iterator[Contestant]:
 
 
 def run(options: Options) -> Report:
-    return timed.run("gather", cases(options), options, summary)
+    return timed.run("gather", cases(options), options, summary, needs=["torch"])
 
 
 def summary(found: list[Measurement]) -> list[str]:

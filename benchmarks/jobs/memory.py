@@ -13,6 +13,7 @@ from pathlib import Path
 import data
 import peers
 import pyembed as pe
+import sides
 import streams
 import trainers
 from grid import Axes, Cell, cells
@@ -22,6 +23,8 @@ from report import Report, megabytes
 FULL = Axes(dims=(64,), ids=(1 << 18,), rows=(250_000, 1_000_000, 4_000_000))
 SMOKE = Axes(dims=(8,), ids=(300,), rows=(97,))
 STEPS = 5
+SIDES = {"pyembed": sides.LAZY_ADAM, "torch SparseAdam": sides.TORCH_SPARSE_ADAM}
+STATE_ARRAYS = 2  # first and second moment
 HEADER = ("rows", "dim", "ids", "batch MB", "table + moments MB")
 
 
@@ -29,12 +32,12 @@ def run(options: Options) -> Report:
     sizes = [cell for cell in cells(options, FULL, SMOKE) if cell.distribution == "uniform"]
     if peak_resident_bytes() is None:
         return Report(HEADER, [], ["Peak resident memory cannot be measured on this system."])
-    names = trainers.available()
+    names = [name for name, side in SIDES.items() if side.can(1, "float32")]
     found = [{name: in_fresh_process(name, cell, options) for name in names} for cell in sizes]
     return Report(
         [*HEADER, *(f"{name} extra MB" for name in names)],
         [_row(cell, extra) for cell, extra in zip(sizes, found, strict=True)],
-        ["extra: peak memory less table and moments.", *peers.missing()],
+        ["extra: peak memory less table and moments.", *peers.missing(["torch"])],
         [_summary(name, sizes, [extra[name] for extra in found]) for name in names],
         [
             {"labels": cell.labels, "extra_bytes": extra}
@@ -56,7 +59,7 @@ def extra_bytes(name: str, cell: Cell, options: Options) -> int:
         peers.use_threads(options.threads)
     batches = streams.batches(cell.distribution, cell.rows, cell.ids, STEPS)
     dy = data.whole_numbers((cell.ids, cell.dim), cell.dtype)
-    make = trainers.TRAINERS[name]
+    make = SIDES[name].make
     trainers.touch_every_row(make(1, cell.dim, cell.dtype), 1, dy)  # loads code, starts threads
     before = peak_resident_bytes()
     trainer = make(cell.rows, cell.dim, cell.dtype)
@@ -70,7 +73,7 @@ def extra_bytes(name: str, cell: Cell, options: Options) -> int:
 
 
 def table_and_moments(cell: Cell) -> int:
-    return (1 + trainers.STATE_ARRAYS) * cell.rows * cell.row_bytes
+    return (1 + STATE_ARRAYS) * cell.rows * cell.row_bytes
 
 
 def peak_resident_bytes() -> int | None:

@@ -58,4 +58,4 @@ def contestants(table: Array, batches: list[Ids], rows: Array) -> Iterator[Conte
 def run(options: Options) -> Report:
     peers = ["np.add.at", "torch index_add_"]
     summary = partial(by_distribution, "ops.scatter_add(method='sorted')", peers)
-    return timed.run("scatter_add", cases(options), options, summary)
+    return timed.run("scatter_add", cases(options), options, summary, needs=["torch"])

@@ -7,54 +7,67 @@ from functools import partial
 import numpy as np
 
 import data
+import report
 import streams
 import timed
 import trainers
 from data import Array
 from grid import Cell, cells
 from harness import Case, Contestant, Match, batches_in_step, over
+from optimizers import CONTESTS
 from options import Options
 from report import Report
+from sides import Sides, needs
 from streams import Ids
 from summaries import by_distribution
 from trainers import Trainer
 
-# Gradients of duplicates are summed exactly (data.py); what is left is the rounding of Adam's own
-# arithmetic, a step of which moves a weight by about 1e-3.
+# Gradients of duplicates are summed exactly (data.py); what is left is the rounding of the
+# optimizer's own arithmetic, a step of which moves a weight by about 1e-3.
 RTOL, ATOL = 1e-5, 1e-6
 
 FIRST_IDS = 1 << 18  # at a time, where every row is trained once
 
 
 def cases(options: Options) -> list[Case]:
+    """Those of every optimizer asked for."""
+    return [case for name in options.optimizers for case in _cases(name, options)]
+
+
+def _cases(name: str, options: Options) -> list[Case]:
     """The steps use one batch each: ``batches_in_step`` of them."""
-    kinds = {name: trainers.TRAINERS[name] for name in trainers.available()}
-    count = batches_in_step(options)
-    return [Case(cell.labels, partial(build, cell, count, kinds)) for cell in cells(options)]
+    count, contest = batches_in_step(options), CONTESTS[name]
+    return [
+        Case(
+            {"optimizer": name, **cell.labels},
+            partial(build, cell, count, contest.sides, contest.state_arrays),
+        )
+        for cell in cells(options)
+    ]
 
 
-def build(
-    cell: Cell,
-    count: int,
-    kinds: dict[str, type[Trainer]],
-    not_compared: tuple[str, ...] = (),
-) -> Match:
-    """Trainers of some kinds, all from the same table."""
+def build(cell: Cell, count: int, contestants: Sides, state_arrays: int) -> Match:
+    """Trainers of some kinds, all from the same table and with bags of the same length."""
+    trained = {
+        name: side.make(cell.rows, cell.dim, cell.dtype)
+        for name, side in contestants.items()
+        if side.can(cell.dim, cell.dtype)
+    }
+    ours = next(iter(trained.values()))
+    for trainer in trained.values():
+        if trainer is not ours:
+            trainer.start(ours.weights())
     batches = streams.batches(cell.distribution, cell.rows, cell.ids, count)
     most = max(cell.ids, min(FIRST_IDS, cell.rows))
-    dy = data.whole_numbers((most, cell.dim), cell.dtype)
-    sides = {name: kind(cell.rows, cell.dim, cell.dtype) for name, kind in kinds.items()}
-    start = next(iter(sides.values())).weights()
-    for side in sides.values():
-        np.copyto(side.weights(), start)
+    dy = data.whole_numbers((trainers.bags(most, ours.bag), cell.dim), cell.dtype)
     return Match(
         [
-            _contestant(name, side, batches, dy, name not in not_compared)
-            for name, side in sides.items()
+            _contestant(name, trainer, batches, dy, contestants[name].same)
+            for name, trainer in trained.items()
         ],
         batches=len(batches),
         rows=cell.ids,
-        bytes=_bytes(cell, batches[0]),
+        bytes=_bytes(cell, batches[0], ours.bag, state_arrays),
         rtol=RTOL,
         atol=ATOL,
         in_step=True,
@@ -67,20 +80,27 @@ def _contestant(
     """Prepared by training every row once, so that no page is touched for the first time later."""
     return Contestant(
         name,
-        run=over(batches, lambda ids: side.step(ids, dy[: len(ids)])),
+        run=over(batches, lambda ids: side.step(ids, dy[: trainers.bags(len(ids), side.bag)])),
         result=lambda _: side.weights(),
         prepare=lambda: trainers.touch_every_row(side, len(side.weights()), dy),
         compared=compared,
+        times_itself=side.times_itself,
     )
 
 
-def _bytes(cell: Cell, ids: Ids) -> int:
-    """Rows and output of the lookup, the gradient, and table and moments of the distinct rows."""
-    updated = 2 * (1 + trainers.STATE_ARRAYS) * len(np.unique(ids))
-    return (3 * len(ids) + updated) * cell.row_bytes + 2 * ids.nbytes
+def _bytes(cell: Cell, ids: Ids, bag: int, state_arrays: int) -> int:
+    """Rows and output of the lookup, the gradient, and table and state of the distinct rows."""
+    updated = 2 * (1 + state_arrays) * len(np.unique(ids))
+    bags = trainers.bags(len(ids), bag)
+    return (len(ids) + 2 * bags + updated) * cell.row_bytes + 2 * ids.nbytes
 
 
 def run(options: Options) -> Report:
-    peers = ["torch SparseAdam"]
-    summary = partial(by_distribution, "forward + backward + SparseAdam.step", peers)
-    return timed.run("step", cases(options), options, summary)
+    """A table for each optimizer, since each has its own peers."""
+    return report.stacked([_run(name, options) for name in options.optimizers])
+
+
+def _run(name: str, options: Options) -> Report:
+    sides = CONTESTS[name].sides
+    summary = partial(by_distribution, f"forward + backward + {name}", list(sides)[1:])
+    return timed.run(f"step {name}", _cases(name, options), options, summary, needs(sides))
