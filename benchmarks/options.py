@@ -15,7 +15,7 @@ T = TypeVar("T")
 JOBS = {
     "gather": "rows of a table by id, into an array that is given",
     "scatter_add": "rows added into a dense table by id, with duplicates",
-    "bag": "sums of bags of rows",
+    "bag": "sums, means and maxima of bags of rows",
     "step": "forward + backward + optimizer step, the whole training step",
     "bag_step": "the same of bags, with row-wise Adagrad",
     "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",

@@ -1,4 +1,4 @@
-"""``ops.gather_bag``: sums of bags of rows, beside ``F.embedding_bag`` and plain NumPy."""
+"""``ops.gather_bag``: pooled bags of rows, beside PyTorch, FBGEMM and plain NumPy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from functools import partial
 import numpy as np
 
 import data
+import fbgemm
 import peers
 import pyembed as pe
+import report
 import streams
 import timed
 from data import Array
@@ -20,41 +22,71 @@ from report import Report
 from streams import Ids
 from summaries import by_distribution
 
-BAG_IDS = 32
+KINDS = (("sum", 32), ("sum", 1), ("mean", 32), ("max", 32))  # mode and ids of a bag
+NEEDS = ["torch", "fbgemm_gpu"]
+RTOL = {"sum": 0.0, "mean": 1e-6, "max": 0.0}  # some divide, some multiply by what 1 / count is
 
 
 def cases(options: Options) -> list[Case]:
-    return [Case({**cell.labels, "bag": BAG_IDS}, partial(build, cell)) for cell in cells(options)]
+    return [case for mode, bag in KINDS for case in _cases(mode, bag, options)]
 
 
-def build(cell: Cell) -> Match:
+def _cases(mode: str, bag: int, options: Options) -> list[Case]:
+    return [
+        Case({**cell.labels, "mode": mode, "bag": bag}, partial(build, cell, mode, bag))
+        for cell in cells(options)
+    ]
+
+
+def build(cell: Cell, mode: str, bag: int) -> Match:
     batches = streams.pool(cell.distribution, cell.rows, cell.ids)
     table = data.table(cell.rows, cell.dim, cell.dtype)
-    offsets = np.arange(0, cell.ids, BAG_IDS, dtype=np.int64)
+    offsets = np.arange(0, cell.ids, bag, dtype=np.int64)
     return Match(
-        list(contestants(table, batches, offsets)),
+        list(contestants(table, batches, offsets, mode, bag)),
         batches=len(batches),
         rows=cell.ids,
         bytes=(cell.ids + len(offsets)) * (cell.row_bytes + np.dtype(np.int64).itemsize),
+        rtol=RTOL[mode],
     )
 
 
-def contestants(table: Array, batches: list[Ids], offsets: Ids) -> Iterator[Contestant]:
-    """The last bag may be shorter. PyTorch's function and ``reduceat`` take no output of ours."""
+def contestants(
+    table: Array, batches: list[Ids], offsets: Ids, mode: str, bag: int
+) -> Iterator[Contestant]:
+    """The last bag may be shorter. The libraries' functions and ``reduceat`` take no output."""
     out = np.empty((len(offsets), table.shape[1]), table.dtype)
-    gather_bag = partial(pe.ops.gather_bag, table, offsets=offsets, mode="sum", out=out)
+    gather_bag = partial(pe.ops.gather_bag, table, offsets=offsets, mode=mode, out=out)
     spoil = partial(out.fill, np.nan)
     yield Contestant("pyembed", over(batches, gather_bag), prepare=spoil)
-    yield Contestant(
-        "np.add.reduceat", over(batches, lambda ids: np.add.reduceat(table[ids], offsets))
-    )
+    if mode == "sum":
+        yield Contestant(
+            "np.add.reduceat", over(batches, lambda ids: np.add.reduceat(table[ids], offsets))
+        )
     if (torch := peers.torch()) is not None:
+        tensors = peers.tensors(batches)
         source, starts = torch.from_numpy(table), torch.from_numpy(offsets)
-        bag = partial(torch.nn.functional.embedding_bag, weight=source, offsets=starts, mode="sum")
-        yield Contestant("torch embedding_bag", over(peers.tensors(batches), bag))
+        embedding_bag = partial(
+            torch.nn.functional.embedding_bag, weight=source, offsets=starts, mode=mode
+        )
+        yield Contestant("torch embedding_bag", over(tensors, embedding_bag))
+    if mode != "max" and fbgemm.can(table.shape[1], str(table.dtype)):
+        ids = len(batches[0])
+        yield Contestant("FBGEMM TBE", over(tensors, fbgemm.forward(table, bag, ids, mode)))
+        yield Contestant(
+            "FBGEMM inference TBE", over(tensors, fbgemm.inference(table, bag, ids, mode))
+        )
 
 
 def run(options: Options) -> Report:
-    peers = ["torch embedding_bag"]
-    summary = partial(by_distribution, "ops.gather_bag(out=)", peers)
-    return timed.run("bag", cases(options), options, summary, needs=["torch"])
+    """A table for each mode and length of bags, since each has its own peers."""
+    return report.stacked([_run(mode, bag, options) for mode, bag in KINDS])
+
+
+def _run(mode: str, bag: int, options: Options) -> Report:
+    others = [
+        "torch embedding_bag",
+        *(["FBGEMM TBE", "FBGEMM inference TBE"] if mode != "max" else []),
+    ]
+    summary = partial(by_distribution, f"ops.gather_bag(out=), {mode} of {bag}", others)
+    return timed.run(f"bag {mode} {bag}", _cases(mode, bag, options), options, summary, NEEDS)
