@@ -11,6 +11,9 @@ def main() -> int:
     """Run the jobs asked for; 1 if two contestants computed different things."""
     options = command_line.parse()
     command_line.limit_blas_threads(options.threads)
+    command_line.allow_numba_threads(options.threads)
+    if options.torch_huge_pages:
+        command_line.give_torch_huge_pages()
     try:
         import pyembed  # noqa: F401
     except ImportError as error:

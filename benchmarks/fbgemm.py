@@ -13,15 +13,6 @@ import peers
 from data import Array
 from streams import Ids
 
-SETTINGS = (
-    "SplitTableBatchedEmbeddingBagsCodegen on the CPU, sums, ids not checked "
-    "(BoundsCheckMode.NONE), offsets made before; backward() runs its fused update"
-)
-INFERENCE_SETTINGS = (
-    "IntNBitTableBatchedEmbeddingBagsCodegen on the CPU with FP32 weights and output, in "
-    "inference mode, ids not checked (BoundsCheckMode.NONE), offsets made before"
-)
-
 
 def can(dim: int, dtype: str) -> bool:
     """Whether FBGEMM is here and takes such rows."""

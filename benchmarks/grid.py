@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from options import DISTRIBUTIONS, Options
+from options import USUAL_DISTRIBUTIONS, Options
 
 TABLE_BYTES = {"cache": 1 << 20, "memory": 1 << 30}
 
@@ -19,7 +19,7 @@ class Axes:
     dims: tuple[int, ...]
     ids: tuple[int, ...]
     rows: tuple[int | str, ...]
-    distributions: tuple[str, ...] = DISTRIBUTIONS
+    distributions: tuple[str, ...] = USUAL_DISTRIBUTIONS
 
 
 # The size at which training speed is quoted, and the one at which only results are checked.

@@ -14,6 +14,7 @@ import numpy as np
 
 import peers
 import pyembed as pe
+import settings
 from options import Options
 
 COPY_BYTES = 1 << 28
@@ -37,6 +38,7 @@ def describe(options: Options) -> dict[str, object]:
         "busy_processors": _busy_processors(),
         "threads": options.threads,
         "dtype": options.dtype,
+        "settings": settings.of(options),
         "copy_bytes_per_second": copy_bandwidth(options.threads),
     }
 

@@ -1,8 +1,8 @@
 """The optimizers that training is timed with: ours, beside each the peers that come nearest.
 
 Where PyTorch has no sparse form of a rule, its dense one stands beside ours: it moves every row,
-which is other work. So is FBGEMM's row-wise Adagrad beside Adam: cheaper, it is what recommender
-systems train with instead.
+which is other work, and so does Keras's Adam, whose weights the job ``exact`` checks. Other work,
+too, is FBGEMM's row-wise Adagrad beside Adam: cheaper, it is what recommender systems train with.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ CONTESTS = {
         sides={
             "pyembed": sides.LAZY_ADAM,
             "torch SparseAdam": sides.TORCH_SPARSE_ADAM,
+            "Keras Adam": _other(sides.KERAS_ADAM),
             "FBGEMM row-wise Adagrad": _other(sides.fbgemm_row_wise_adagrad()),
         },
     ),

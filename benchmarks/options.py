@@ -14,6 +14,8 @@ T = TypeVar("T")
 # In the order in which they run; each is the module jobs/<name>.py.
 JOBS = {
     "gather": "rows of a table by id, into an array that is given",
+    "lookup": "rows of a table by id, into a new array",
+    "one_id": "a single id, where the cost of a call is all there is",
     "scatter_add": "rows added into a dense table by id, with duplicates",
     "bag": "sums, means and maxima of bags of rows",
     "step": "forward + backward + optimizer step, the whole training step",
@@ -23,7 +25,8 @@ JOBS = {
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "rowwise_adagrad", "rmsprop", "adam")
-DISTRIBUTIONS = ("uniform", "zipf")
+DISTRIBUTIONS = ("uniform", "zipf", "words")
+USUAL_DISTRIBUTIONS = ("uniform", "zipf")  # words are downloaded, so only on request
 DTYPES = ("float32", "float64")
 TABLE_SIZES = ("cache", "memory")
 DEFAULT_REPEAT = 11
@@ -50,6 +53,8 @@ class Options:
     json: Path | None
     smoke: bool
     optimizers: tuple[str, ...]
+    keras_python: Path | None
+    torch_huge_pages: bool
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
@@ -60,6 +65,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.error(f"argument --json: there is no folder {given.json.parent}")
     if given.json is not None and given.json.is_dir():
         parser.error(f"argument --json: {given.json} is a folder")
+    if given.keras_python is not None and not given.keras_python.is_file():
+        parser.error(f"argument --keras-python: there is no file {given.keras_python}")
     asked = set(given.jobs) or set(JOBS)
     return Options(
         jobs=tuple(name for name in JOBS if name in asked),
@@ -73,6 +80,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         json=given.json,
         smoke=given.smoke,
         optimizers=given.optimizers,
+        keras_python=given.keras_python,
+        torch_huge_pages=given.torch_huge_pages,
     )
 
 
@@ -80,6 +89,16 @@ def limit_blas_threads(threads: int) -> None:
     """BLAS libraries read these once, when they load."""
     for variable in BLAS_THREADS:
         os.environ[variable] = str(threads)
+
+
+def allow_numba_threads(threads: int) -> None:
+    """Numba reads once how many threads it may be told to use, and refuses more."""
+    os.environ["NUMBA_NUM_THREADS"] = str(max(threads, usable_cpus()))
+
+
+def give_torch_huge_pages() -> None:
+    """PyTorch then asks for huge pages, as NumPy and we do, but it does not by itself."""
+    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"
 
 
 def usable_cpus() -> int:
@@ -116,7 +135,8 @@ def _parser() -> argparse.ArgumentParser:
         "--distribution",
         type=_listed(_one_of("distribution", DISTRIBUTIONS)),
         metavar="NAME,...",
-        help=f"of the ids: {', '.join(DISTRIBUTIONS)} (default: all that the job has)",
+        help=f"of the ids: {', '.join(DISTRIBUTIONS)} (default: those that the job has of "
+        f"{', '.join(USUAL_DISTRIBUTIONS)})",
     )
     add(
         "--optimizers",
@@ -138,6 +158,18 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULT_REPEAT,
         metavar="R",
         help=f"timed repetitions a contestant (default: {DEFAULT_REPEAT})",
+    )
+    add(
+        "--keras-python",
+        type=Path,
+        metavar="PATH",
+        help="an interpreter that has keras and tensorflow (default: this one, if it has)",
+    )
+    add(
+        "--torch-huge-pages",
+        action="store_true",
+        help="let PyTorch and FBGEMM allocate huge pages (THP_MEM_ALLOC_ENABLE=1; default: as "
+        "they are installed)",
     )
     add("--json", type=Path, metavar="FILE", help="write every single time there too")
     add("--smoke", action="store_true", help="tiny sizes, only to check that all agree")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import keras_parent
 import pyembed as pe
 from streams import Ids
 
@@ -20,6 +21,9 @@ from streams import Ids
 INSTALL = {
     "torch": "pip install torch==2.13.0",
     "fbgemm_gpu": "pip install --no-deps fbgemm-gpu-cpu==1.8.0, beside torch==2.13.0",
+    "numba": "pip install '.[bench]'",
+    "keras": "python -m venv K && K/bin/pip install keras==3.15.1 tensorflow-cpu==2.21.0 "
+    "and --keras-python K/bin/python",
 }
 
 
@@ -50,6 +54,11 @@ def fbgemm() -> Any:
     return torch() and find("fbgemm_gpu")
 
 
+def loops() -> Any:
+    """Our loops for Numba, or None."""
+    return find("numba") and find("numba_loops")
+
+
 def tensors(batches: Sequence[Ids]) -> list[Any]:
     """The batches as PyTorch's tensors, on the same memory."""
     return [torch().from_numpy(ids) for ids in batches]
@@ -58,13 +67,23 @@ def tensors(batches: Sequence[Ids]) -> list[Any]:
 def use_threads(threads: int) -> None:
     """Give every side the same number of threads."""
     pe.set_num_threads(threads)
+    keras_parent.use_threads(threads)
     if (module := torch()) is not None:  # FBGEMM's too
+        module.set_num_threads(threads)
+    if (module := find("numba")) is not None:
         module.set_num_threads(threads)
 
 
+def version(name: str) -> str | None:
+    """A peer's version, or None if it is not installed or does not load."""
+    if name == "keras":
+        return keras_parent.version()
+    return getattr(find(name), "__version__", None)
+
+
 def versions() -> dict[str, str | None]:
-    """Each peer's version, or None if it is not installed."""
-    return {name: getattr(find(name), "__version__", None) for name in INSTALL}
+    """Each peer's version, or None."""
+    return {name: version(name) for name in INSTALL}
 
 
 def missing(names: Sequence[str]) -> list[str]:
@@ -72,11 +91,11 @@ def missing(names: Sequence[str]) -> list[str]:
     return [
         f"{name}: {_reason(name)}, so not timed ({INSTALL[name]})"
         for name in names
-        if find(name) is None
+        if version(name) is None
     ]
 
 
 def _reason(name: str) -> str:
-    error = _load(name)
-    absent = isinstance(error, ModuleNotFoundError) and error.name == name
-    return "not installed" if absent else f"does not load ({type(error).__name__}: {error})"
+    if name == "keras" or isinstance(_load(name), ModuleNotFoundError):
+        return "not installed"
+    return f"does not load ({_load(name)!r})"

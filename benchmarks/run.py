@@ -6,9 +6,11 @@ import importlib
 import sys
 
 import data
+import keras_parent
 import machine
 import peers
 import streams
+import words
 from harness import Disagreement
 from options import JOBS, Options
 from report import Report, write_json
@@ -16,6 +18,7 @@ from report import Report, write_json
 
 def run(options: Options) -> int:
     """The exit status: 1 if two contestants computed different things."""
+    keras_parent.use_python(options.keras_python)
     peers.use_threads(options.threads)
     facts = machine.describe(options)
     print(machine.heading(facts))
@@ -28,9 +31,13 @@ def run(options: Options) -> int:
         except Disagreement as difference:
             print(f"\n{name}: results differ. {difference}", file=sys.stderr)
             return 1
+        except words.unavailable() as reason:
+            print(f"\n{name}: the distribution words cannot be had. {reason}", file=sys.stderr)
+            return 2
         finally:
             data.forget()
             streams.forget()
+            keras_parent.forget()
         print(f"\n{name}: {JOBS[name]}\n{reports[name].text()}", flush=True)
     print("\n" + "\n".join(line for report in reports.values() for line in report.summary))
     if options.json is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import fbgemm
 import peers
 import pyembed as pe
+from keras_parent import KerasAdam
 from trainers import Kind, Pyembed, PyembedBag, Torch
 
 LEARNING_RATE = 1e-3
@@ -32,7 +33,7 @@ class Side:
         """Whether its library is here and takes such rows."""
         if self.needs == "fbgemm_gpu":
             return fbgemm.can(dim, dtype)
-        return self.needs is None or peers.find(self.needs) is not None
+        return self.needs is None or peers.version(self.needs) is not None
 
 
 Sides = Mapping[str, Side]  # by the name they are reported under, ours first
@@ -82,6 +83,7 @@ LAZY_ADAM = ours(pe.SparseAdam, **_ADAM)
 EXACT_ADAM = ours(pe.SparseAdam, **_ADAM, update="exact")
 TORCH_SPARSE_ADAM = torch("SparseAdam", betas=BETAS, eps=EPSILON)
 TORCH_DENSE_ADAM = torch_dense("Adam", betas=BETAS, eps=EPSILON, fused=True)
+KERAS_ADAM = Side(partial(KerasAdam, learning_rate=LEARNING_RATE, **_ADAM), "keras")
 ROW_WISE_ADAGRAD = ours(pe.SparseRowWiseAdagrad, **_FROM_ZERO)
 
 

@@ -1,4 +1,4 @@
-"""Streams of ids: which rows a batch asks for, uniform or as skewed as words are."""
+"""Streams of ids: which rows a batch asks for, uniform, Zipf's, or as words are used."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from words import counts
 
 Ids = NDArray[np.int64]
 
@@ -30,12 +32,28 @@ def uniform(rows: int) -> Sampler:
 def zipf(rows: int) -> Sampler:
     """The r-th most frequent row has a probability proportional to r ** -1.05 (r = 1 ... rows).
 
-    Drawn by inversion: a uniform number is looked up in the cumulative distribution of the ranks,
-    which is exact for a finite table (numpy's ``Generator.zipf`` is of an unbounded one). A fixed
-    random permutation takes ranks to ids, so that the hot rows lie scattered over the table as they
-    would if ids came from a hash, and no contestant gains from hot rows that are neighbours.
+    That is exact for a finite table; numpy's ``Generator.zipf`` is of an unbounded one.
     """
-    cumulative = np.cumsum(np.arange(1, rows + 1, dtype=np.float64) ** -ZIPF_EXPONENT)
+    return _ranked(rows, np.arange(1, rows + 1, dtype=np.float64) ** -ZIPF_EXPONENT)
+
+
+def words(rows: int) -> Sampler:
+    """The r-th most frequent row is looked up as often as the r-th most frequent English word.
+
+    A table of fewer rows than there are words (333,213) has the most frequent ones only; of one
+    with more rows, those beyond are never looked up.
+    """
+    return _ranked(rows, counts()[:rows].astype(np.float64))
+
+
+def _ranked(rows: int, weights: NDArray[np.float64]) -> Sampler:
+    """Draw ranks in proportion to their weights, of which there are ``rows`` or fewer.
+
+    Drawn by inversion: a uniform number is looked up in the cumulative distribution of the ranks. A
+    fixed random permutation takes ranks to ids, so that the hot rows lie scattered over the table
+    as they would if ids came from a hash, and no contestant gains from neighbours among them.
+    """
+    cumulative = np.cumsum(weights)
     cumulative /= cumulative[-1]
     id_of_rank = np.random.default_rng(SEED).permutation(rows)
 
@@ -45,7 +63,7 @@ def zipf(rows: int) -> Sampler:
     return sample
 
 
-SAMPLERS = {"uniform": uniform, "zipf": zipf}
+SAMPLERS = {"uniform": uniform, "zipf": zipf, "words": words}
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""``ops.gather_bag``: pooled bags of rows, beside PyTorch, FBGEMM and plain NumPy."""
+"""``ops.gather_bag``: pooled bags of rows, beside PyTorch, FBGEMM, Numba and plain NumPy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from streams import Ids
 from summaries import by_distribution
 
 KINDS = (("sum", 32), ("sum", 1), ("mean", 32), ("max", 32))  # mode and ids of a bag
-NEEDS = ["torch", "fbgemm_gpu"]
+NEEDS = ["torch", "fbgemm_gpu", "numba"]
 RTOL = {"sum": 0.0, "mean": 1e-6, "max": 0.0}  # some divide, some multiply by what 1 / count is
 
 
@@ -62,6 +62,10 @@ def contestants(
     if mode == "sum":
         yield Contestant(
             "np.add.reduceat", over(batches, lambda ids: np.add.reduceat(table[ids], offsets))
+        )
+    if mode == "sum" and (loops := peers.loops()) is not None:
+        yield Contestant(
+            "numba prange", over(batches, lambda ids: loops.bag_sum(table, ids, offsets))
         )
     if (torch := peers.torch()) is not None:
         tensors = peers.tensors(batches)

@@ -2,7 +2,7 @@
 
 The errors are those of ``drift.py`` over every setting in ``SETTINGS``; a row of the table is the
 worst of those with and without weight decay. The times are of exact Adam, of lazy Adam, which does
-less, and of PyTorch's dense Adam, whose weights must be those of exact Adam.
+less, and of PyTorch's and Keras's dense Adam, whose weights must be those of exact Adam.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ ALLOWED = {"float64": 1e-10, "float32": 1e-5}
 
 FULL = Axes(dims=(64,), ids=(1 << 14, 1 << 18), rows=(4_000_000,), distributions=("uniform",))
 SMOKE = Axes(dims=(3,), ids=(30,), rows=(97,), distributions=("uniform",))
-LAZY, DENSE = "lazy", "torch dense Adam"
+LAZY, DENSE, KERAS = "lazy", "torch dense Adam", "Keras Adam"
 SIDES = {
     "pyembed exact": sides.EXACT_ADAM,
     LAZY: replace(sides.LAZY_ADAM, same=False),
     DENSE: sides.TORCH_DENSE_ADAM,
+    KERAS: sides.KERAS_ADAM,
 }
 STATE_ARRAYS = 2  # first and second moment
 
@@ -99,7 +100,7 @@ def summary(found: list[Measurement]) -> list[str]:
     """How exact Adam's step compares with the others', at each size."""
     return [
         f"exact Adam, {one.labels['ids']:,} of {one.labels['table']:,} rows a step: "
-        f"lazy takes {times(one.ratio(LAZY))} its time, {DENSE} {times(one.ratio(DENSE))}"
+        + ", ".join(f"{name} takes {times(one.ratio(name))} its time" for name in list(SIDES)[1:])
         for one in found
     ]
 

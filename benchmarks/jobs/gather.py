@@ -1,4 +1,4 @@
-"""``ops.gather`` into a given array, beside NumPy's and PyTorch's fastest ways to do that.
+"""``ops.gather`` into a given array, beside the fastest ways of NumPy, PyTorch and Numba.
 
 ``np.take`` gets ``mode="clip"``, without which it would buffer its output; ours checks every id.
 """
@@ -23,7 +23,11 @@ from report import Report, times
 from streams import Ids
 
 FULL = Axes(dims=(16, 64, 100, 256, 1000), ids=(256, 1 << 14, 1 << 18), rows=TABLE_SIZES)
-PEERS = {"np.take": "np.take(out=, mode='clip')", "torch": "torch.index_select(out=)"}
+PEERS = {
+    "np.take": "np.take(out=, mode='clip')",
+    "torch": "torch.index_select(out=)",
+    "numba prange": "a loop in Numba",
+}
 
 
 def cases(options: Options) -> list[Case]:
@@ -37,8 +41,13 @@ def build(cell: Cell) -> Match:
         list(contestants(table, batches)),
         batches=len(batches),
         rows=cell.ids,
-        bytes=cell.ids * (2 * cell.row_bytes + np.dtype(np.int64).itemsize),
+        bytes=moved_bytes(cell),
     )
+
+
+def moved_bytes(cell: Cell) -> int:
+    """The ids, and each row twice."""
+    return cell.ids * (2 * cell.row_bytes + np.dtype(np.int64).itemsize)
 
 
 def contestants(table: Array, batches: list[Ids]) -> Iterator[Contestant]:
@@ -53,10 +62,13 @@ def contestants(table: Array, batches: list[Ids]) -> Iterator[Contestant]:
         source, target = torch.from_numpy(table), torch.from_numpy(out)
         select = partial(torch.index_select, source, 0, out=target)
         yield Contestant("torch", over(peers.tensors(batches), select), prepare=spoil)
+    if (loops := peers.loops()) is not None:
+        gather_into = partial(loops.gather_into, table, out=out)
+        yield Contestant("numba prange", over(batches, gather_into), prepare=spoil)
 
 
 def run(options: Options) -> Report:
-    return timed.run("gather", cases(options), options, summary, needs=["torch"])
+    return timed.run("gather", cases(options), options, summary, ["torch", "numba"])
 
 
 def summary(found: list[Measurement]) -> list[str]:

@@ -1,4 +1,4 @@
-"""``ops.scatter_add`` into a dense table, both of its algorithms, beside NumPy's and PyTorch's."""
+"""``ops.scatter_add`` into a dense table, both of its algorithms, beside its peers."""
 
 from __future__ import annotations
 
@@ -53,9 +53,12 @@ def contestants(table: Array, batches: list[Ids], rows: Array) -> Iterator[Conte
         target, source = torch.from_numpy(table), torch.from_numpy(rows)
         index_add = partial(target.index_add_, 0, source=source)
         yield Contestant("torch index_add_", over(peers.tensors(batches), index_add), prepare=empty)
+    if (loops := peers.loops()) is not None:
+        add = partial(loops.add, table, rows=rows)
+        yield Contestant("numba prange", over(batches, add), prepare=empty)
 
 
 def run(options: Options) -> Report:
-    peers = ["np.add.at", "torch index_add_"]
-    summary = partial(by_distribution, "ops.scatter_add(method='sorted')", peers)
-    return timed.run("scatter_add", cases(options), options, summary, needs=["torch"])
+    others = ["np.add.at", "torch index_add_", "numba prange"]
+    summary = partial(by_distribution, "ops.scatter_add(method='sorted')", others)
+    return timed.run("scatter_add", cases(options), options, summary, ["torch", "numba"])

@@ -62,7 +62,7 @@ def build(cell: Cell, count: int, contestants: Sides, state_arrays: int) -> Matc
     dy = data.whole_numbers((trainers.bags(most, ours.bag), cell.dim), cell.dtype)
     return Match(
         [
-            _contestant(name, trainer, batches, dy, contestants[name].same)
+            _contestant(name, trainer, batches, dy, cell.rows, contestants[name].same)
             for name, trainer in trained.items()
         ],
         batches=len(batches),
@@ -75,14 +75,14 @@ def build(cell: Cell, count: int, contestants: Sides, state_arrays: int) -> Matc
 
 
 def _contestant(
-    name: str, side: Trainer, batches: list[Ids], dy: Array, compared: bool
+    name: str, side: Trainer, batches: list[Ids], dy: Array, rows: int, compared: bool
 ) -> Contestant:
     """Prepared by training every row once, so that no page is touched for the first time later."""
     return Contestant(
         name,
         run=over(batches, lambda ids: side.step(ids, dy[: trainers.bags(len(ids), side.bag)])),
         result=lambda _: side.weights(),
-        prepare=lambda: trainers.touch_every_row(side, len(side.weights()), dy),
+        prepare=lambda: trainers.touch_every_row(side, rows, dy),
         compared=compared,
         times_itself=side.times_itself,
     )

@@ -1,0 +1,98 @@
+"""Keras on TensorFlow trains a table here, in a process and an environment of its own.
+
+Started by ``keras_parent.py``, which writes a line of JSON for each thing to do and reads a line
+back when it is done. Arrays lie in files of a folder that both know. Needs neither pyembed nor
+anything else but NumPy, Keras and TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rest import rest
+
+
+class Adam:
+    """``Embedding`` and ``Adam`` in a ``tf.function`` compiled by XLA.
+
+    The gradient is made dense before Keras's optimizer has it. So XLA needs two thirds of the time
+    and memory, and duplicate ids are summed as they should: of ``IndexedSlices`` Keras would square
+    each duplicate apart.
+    """
+
+    def __init__(
+        self, folder: str, rows: int, dim: int, dtype: str, settings: dict[str, float]
+    ) -> None:
+        import keras
+        import tensorflow as tf
+
+        self._files, self._dim, self._dtype, self._tf = Path(folder), dim, dtype, tf
+        table = keras.layers.Embedding(rows, dim, embeddings_initializer="zeros", dtype=dtype)
+        table.build()
+        variables = table.trainable_variables
+        optimizer = keras.optimizers.Adam(**settings)
+        optimizer.build(variables)
+
+        @tf.function(jit_compile=True)
+        def step(ids: Any, dy: Any) -> Any:
+            with tf.GradientTape() as tape:
+                output = table(ids)
+            (gradient,) = tape.gradient(output, variables, output_gradients=[dy])
+            optimizer.apply([tf.convert_to_tensor(gradient)], variables)
+            return optimizer.iterations + 0
+
+        self._weights, self._step = variables[0], step
+
+    def start(self) -> None:
+        """Take the weights of the file."""
+        self._weights.assign(self._read("weights", self._dtype, self._dim))
+
+    def step(self) -> float:
+        """A step; its seconds, from when TensorFlow holds ids and gradient in its own memory."""
+        ids = self._tf.constant(np.fromfile(self._files / "ids", np.int64))
+        dy = self._tf.constant(self._read("dy", self._dtype, self._dim))
+        rest()
+        started = time.perf_counter()
+        self._step(ids, dy).numpy()  # waits for the result
+        seconds = time.perf_counter() - started
+        rest()
+        return seconds
+
+    def save(self) -> None:
+        """Write the weights to the file."""
+        self._weights.numpy().tofile(self._files / "weights")
+
+    def _read(self, name: str, dtype: str, dim: int) -> Any:
+        return np.fromfile(self._files / name, dtype).reshape(-1, dim)
+
+
+def main(threads: int) -> None:
+    """Serve until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the libraries print is no answer
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    table = None
+    for line in sys.stdin:
+        order, arguments = json.loads(line)
+        answer = None
+        if order == "make":
+            table = None  # first free the one before
+            table = Adam(**arguments)
+        else:
+            answer = getattr(table, order)()
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,38 @@
+"""How each peer is set, by the name of the contestant: the best of its settings that we found."""
+
+from __future__ import annotations
+
+from options import Options
+
+_FUSED = (
+    "SplitTableBatchedEmbeddingBagsCodegen on the CPU, sums, ids not checked "
+    "(BoundsCheckMode.NONE), offsets made before; backward() runs its fused update"
+)
+SETTINGS = {
+    "np.take": 'with out=, mode="clip", without which it would buffer its output',
+    "numba prange": "njit(parallel=True) over plain loops, ids not checked, compiled before",
+    "nn.Embedding": "from_pretrained, which takes no gradient, so that none is prepared",
+    "FBGEMM TBE": "SplitTableBatchedEmbeddingBagsCodegen on the CPU in no_grad mode, ids not "
+    "checked (BoundsCheckMode.NONE), offsets made before",
+    "FBGEMM inference TBE": "IntNBitTableBatchedEmbeddingBagsCodegen on the CPU with FP32 weights "
+    "and output, in inference mode, ids not checked (BoundsCheckMode.NONE), offsets made before",
+    "FBGEMM SGD": _FUSED,
+    "FBGEMM row-wise Adagrad": _FUSED,
+    "torch SparseAdam": "nn.Embedding(sparse=True)",
+    "torch sparse SGD": "nn.Embedding(sparse=True)",
+    "torch sparse Adagrad": "nn.Embedding(sparse=True)",
+    "torch dense Adam": "fused=True",
+    "torch dense momentum": "fused=True",
+    "torch dense RMSprop": "PyTorch has no fused one",
+    "Keras Adam": "Embedding and Adam in a tf.function with jit_compile=True (XLA), given tensors, "
+    "the gradient made dense before the optimizer, which is faster; dense Adam: moves every row",
+}
+
+
+def of(options: Options) -> dict[str, str]:
+    """The settings of a run."""
+    pages = "asked for" if options.torch_huge_pages else "as installed, not asked for"
+    return {
+        **SETTINGS,
+        "PyTorch's and FBGEMM's huge pages (THP_MEM_ALLOC_ENABLE)": pages,
+    }
