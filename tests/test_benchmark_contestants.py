@@ -1,0 +1,109 @@
+"""The harness's contestants; the figures themselves are for `python benchmarks`."""
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Import a module of the benchmark; none is left behind."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if str(BENCHMARKS) in (getattr(sys.modules[name], "__file__", None) or ""):
+            del sys.modules[name]
+
+
+def measured(harness, *contestants):
+    match = harness.Match(contestants, batches=9, rows=1, bytes=1)
+    effort = harness.Effort(repeat=3, rest=False)
+    return harness.measure(harness.Case({"dim": 1}, lambda: match), effort)
+
+
+def test_one_that_times_itself_is_believed(load):
+    harness = load("harness")
+    here = harness.Contestant("here", lambda batch: None, result=lambda _: np.zeros(1))
+    there = harness.Contestant(
+        "there", lambda batch: 7.0, result=lambda _: np.zeros(1), times_itself=True
+    )
+    found = measured(harness, here, there)
+    assert found.of("there").median == 7.0
+    assert found.ours.median < 1.0
+
+
+def test_only_other_work_may_have_another_result(load):
+    harness = load("harness")
+    zero, one = (
+        harness.Contestant(str(value), lambda batch, value=value: np.full(1, value))
+        for value in (0.0, 1.0)
+    )
+    with pytest.raises(harness.Disagreement, match=r"0\.0 and 1\.0 differ"):
+        measured(harness, zero, one)
+    other = harness.Contestant("other", one.run, compared=False)
+    assert measured(harness, zero, other).not_compared == ["other"]
+
+
+@pytest.mark.parametrize(("rows", "looked_up"), [(2, 2), (50, 3)])
+def test_words_are_drawn_by_their_counts(load, monkeypatch, rows, looked_up):
+    streams = load("streams")
+    monkeypatch.setattr(streams, "counts", lambda: np.array([600, 300, 100]))
+    ids = streams.words(rows)(np.random.default_rng(0), (10_000,))
+    assert ids.min() >= 0
+    assert ids.max() < rows
+    found = np.sort(np.bincount(ids))[::-1][: looked_up + 1]
+    expected = np.array([600, 300, 100, 0])[:looked_up] / sum([600, 300, 100][:looked_up])
+    np.testing.assert_allclose(found[:looked_up] / 10_000, expected, atol=0.03)
+    assert found.sum() == 10_000
+
+
+def test_a_missing_peer_is_named_with_its_command(load, monkeypatch):
+    peers = load("peers")
+    monkeypatch.setattr(peers, "_load", lambda name: ModuleNotFoundError(name=name))
+    (line,) = peers.missing(["torch"])
+    assert line == "torch: not installed, so not timed (pip install torch==2.13.0)"
+    monkeypatch.setattr(peers, "_load", lambda name: OSError("a library"))
+    (line,) = peers.missing(["torch"])
+    assert "does not load (OSError('a library'))" in line
+
+
+def test_a_process_without_keras_says_so_and_leaves_nothing(load, tmp_path):
+    if importlib.util.find_spec("tensorflow"):
+        pytest.skip("this interpreter has TensorFlow")
+    keras_parent = load("keras_parent")
+    assert keras_parent.version() is None
+    try:
+        with pytest.raises(RuntimeError, match="No module named 'tensorflow'"):
+            keras_parent.KerasAdam(3, 2, "float32")
+        folder = Path(keras_parent._process.folder)
+        assert folder.is_dir()
+    finally:
+        keras_parent.forget()
+    assert not folder.exists()
+
+
+def test_every_optimizer_has_a_contest(load):
+    names = load("options").OPTIMIZERS
+    contests = load("optimizers").CONTESTS
+    assert tuple(contests) == names
+    for contest in contests.values():
+        first, *others = contest.sides.values()
+        assert first.needs is None
+        assert all(side.needs for side in others)
+
+
+def test_smoke():
+    command = [sys.executable, str(BENCHMARKS), "--smoke", "one_id", "bag_step", "step"]
+    run = subprocess.run([*command, "--optimizers", "sgd"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    for what in ("emb(ids)", "gather(out=) of one id", "row-wise Adagrad, bags of 32", "sgd"):
+        assert what in run.stdout
