@@ -18,6 +18,8 @@ SETTINGS = {
     "and output, in inference mode, ids not checked (BoundsCheckMode.NONE), offsets made before",
     "FBGEMM SGD": _FUSED,
     "FBGEMM row-wise Adagrad": _FUSED,
+    "torch embedding_bag": "F.embedding_bag of a table that takes no gradient",
+    "F.embedding": "of a table that takes no gradient",
     "torch SparseAdam": "nn.Embedding(sparse=True)",
     "torch sparse SGD": "nn.Embedding(sparse=True)",
     "torch sparse Adagrad": "nn.Embedding(sparse=True)",

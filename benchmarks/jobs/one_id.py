@@ -78,7 +78,7 @@ def _run(call: str, options: Options) -> Report:
 
 def _summary(call: str, found: list[Measurement]) -> list[str]:
     return [
-        f"{call} of one id, table {one.labels['table']}: "
-        + ", ".join(f"{times(one.ratio(peer.name))} {peer.name}" for peer in one.timings[1:])
+        f"{call} of one id, table {one.labels['table']}: {times(one.ratio(peer.name))} {peer.name}"
         for one in found
+        for peer in one.timings[1:]
     ]
