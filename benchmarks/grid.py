@@ -48,6 +48,10 @@ class Cell:
         return max(1, TABLE_BYTES[self.table] // self.row_bytes)
 
     @property
+    def table_bytes(self) -> int:
+        return self.rows * self.row_bytes
+
+    @property
     def labels(self) -> dict[str, int | str]:
         return {
             "dim": self.dim,

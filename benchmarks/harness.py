@@ -79,6 +79,8 @@ class Match:
     bytes: int  # read and written in one run, at the least
     rtol: float = 0.0
     atol: float = 0.0
+    row_bytes: int | None = None  # of the rows that one run reads, if reading them is its work
+    memory: int | None = None  # bytes that the ids are spread over: the table, and state beside it
     in_step: bool = False  # they keep state: each gets the same batches in the same order, once
     warm_runs: int = 5
 
@@ -112,6 +114,15 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Roof:
+    """What this machine's memory could do for a case at best: see ``roofline.py``."""
+
+    copy_bytes_per_second: float
+    row_reads_per_second: float | None  # None if that is not the case's work, or not measured
+    in_cache: bool  # then it says nothing about the case
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One case, timed."""
 
@@ -122,6 +133,16 @@ class Measurement:
     rtol: float
     atol: float
     not_compared: list[str]
+    row_bytes: int | None = None
+    memory: int | None = None
+    roof: Roof | None = None
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Measurement:
+        """The measurement whose ``asdict`` this is, from JSON too."""
+        timings = [Timing(**timing) for timing in record["timings"]]
+        roof = record["roof"] and Roof(**record["roof"])
+        return cls(**{**record, "timings": timings, "roof": roof})
 
     @property
     def ours(self) -> Timing:
@@ -134,6 +155,28 @@ class Measurement:
         """How many times our time a contestant took: above 1, ours is faster."""
         timing = self.of(name)
         return None if timing is None else timing.median / self.ours.median
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / self.ours.median
+
+    @property
+    def bytes_per_second(self) -> float:
+        return self.bytes / self.ours.median
+
+    @property
+    def of_copy(self) -> float | None:
+        """Our share of a streaming copy's rate; None for a table in the cache."""
+        if self.roof is None or self.roof.in_cache:
+            return None
+        return self.bytes_per_second / self.roof.copy_bytes_per_second
+
+    @property
+    def of_row_reads(self) -> float | None:
+        """Our share of the rate of prefetched random reads of such rows; None as above."""
+        if self.roof is None or self.roof.in_cache or self.roof.row_reads_per_second is None:
+            return None
+        return self.rows_per_second / self.roof.row_reads_per_second
 
 
 @dataclass(frozen=True)
@@ -178,6 +221,8 @@ def measure(case: Case, effort: Effort) -> Measurement:
         rtol=match.rtol,
         atol=match.atol,
         not_compared=[one.name for one in match.contestants if not one.compared],
+        row_bytes=match.row_bytes,
+        memory=match.memory,
     )
 
 

@@ -1,11 +1,9 @@
-"""What the figures were taken on: processor, versions, and how fast its memory copies."""
+"""What the figures were taken on: processor, versions, and how fast its memory is."""
 
 from __future__ import annotations
 
 import os
 import platform
-import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -14,11 +12,12 @@ import numpy as np
 
 import peers
 import pyembed as pe
+import roofline
 import settings
+from harness import Roof
 from options import Options
 
-COPY_BYTES = 1 << 28
-COPY_REPEAT = 7
+USUAL_CACHE = 32 << 20
 QUIET = 0.5  # processors that others may use before figures are in doubt
 
 
@@ -39,7 +38,9 @@ def describe(options: Options) -> dict[str, object]:
         "threads": options.threads,
         "dtype": options.dtype,
         "settings": settings.of(options),
-        "copy_bytes_per_second": copy_bandwidth(options.threads),
+        "copy_bytes_per_second": roofline.copy_bandwidth(options.threads),
+        "copy": roofline.how(),
+        "cache_bytes": cache_bytes(),
     }
 
 
@@ -47,34 +48,33 @@ def heading(facts: dict[str, object]) -> str:
     """The facts that fit on three lines."""
     names = ("python", "numpy", "pyembed", *peers.INSTALL)
     versions = ", ".join(f"{name} {facts[name] or 'not installed'}" for name in names)
-    speed = copy_bandwidth(int(str(facts["threads"]))) / 1e9
+    speed = float(str(facts["copy_bytes_per_second"])) / 1e9
     busy = float(str(facts["busy_processors"] or 0.0))
     warning = f"\nOthers kept {busy:.1f} processors busy just now: doubt the figures."
+    copy = f"streaming copy {speed:.1f} GB/s (read + write, {facts['copy']})"
     return (
         f"{facts['processor']}, {facts['processors']} processors, {facts['system']}\n"
         f"{versions}\n"
-        f"{facts['threads']} threads on every side, {facts['dtype']}, "
-        f"streaming copy {speed:.1f} GB/s (read + write)" + (warning if busy > QUIET else "")
+        f"{facts['threads']} threads on every side, {facts['dtype']}, {copy}"
+        + (warning if busy > QUIET else "")
+    )
+
+
+def roof(row_bytes: int | None, memory: int | None, threads: int) -> Roof:
+    """What its memory could do for a case that reads such rows, out of so many bytes."""
+    return Roof(
+        copy_bytes_per_second=roofline.copy_bandwidth(threads),
+        row_reads_per_second=row_bytes and roofline.random_rows(row_bytes, threads),
+        in_cache=memory is not None and memory <= cache_bytes(),
     )
 
 
 @cache
-def copy_bandwidth(threads: int) -> float:
-    """Bytes read plus bytes written in a second by a copy between two large arrays.
-
-    Each thread copies one part with ``np.copyto``, for which the C library streams past the caches
-    where it can. A kernel of ours with non-temporal stores, once there is one, belongs here.
-    """
-    source = np.ones(COPY_BYTES, np.uint8)
-    target = np.zeros_like(source)
-    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
-    best = float("inf")
-    with ThreadPoolExecutor(threads) as workers:
-        for _ in range(COPY_REPEAT):
-            started = time.perf_counter()
-            list(workers.map(lambda part: np.copyto(*part), parts))
-            best = min(best, time.perf_counter() - started)
-    return 2 * COPY_BYTES / best
+def cache_bytes() -> int:
+    """The largest cache, where the system tells."""
+    sizes = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    found = [size.read_text().strip() for size in sizes]
+    return max((int(text[:-1]) << 10 for text in found if text.endswith("K")), default=USUAL_CACHE)
 
 
 def memory_bytes() -> int | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness import Measurement, Timing
 
@@ -20,7 +21,12 @@ class Report:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
     summary: Sequence[str] = ()
-    records: list[dict[str, object]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """What was timed, out of the records."""
+        return [Measurement.of_record(record) for record in self.records if "timings" in record]
 
     def text(self) -> str:
         return "\n".join([*_aligned([self.header, *self.rows]), *self.notes])
@@ -28,7 +34,6 @@ class Report:
 
 def timed(
     measurements: Sequence[Measurement],
-    copy_bytes_per_second: float,
     summary: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Report:
@@ -40,9 +45,11 @@ def timed(
     for name in others:
         header += [f"{name} ms", "ratio"]
     header += ["Mrows/s", "GB/s", "of copy"]
+    if reads_rows := any(one.row_bytes is not None for one in measurements):
+        header += ["of row reads"]
     return Report(
         header,
-        [_row(one, others, copy_bytes_per_second) for one in measurements],
+        [_row(one, others, reads_rows) for one in measurements],
         [_legend(measurements, ours), *notes],
         summary,
         [asdict(one) for one in measurements],
@@ -76,17 +83,23 @@ def megabytes(count: float) -> str:
     return f"{count / 1e6:,.1f}"
 
 
-def _row(one: Measurement, others: Sequence[str], copy_bytes_per_second: float) -> list[str]:
-    seconds = one.ours.median
+def _row(one: Measurement, others: Sequence[str], reads_rows: bool) -> list[str]:
     row = [*(_label(value) for value in one.labels.values()), _spread(one.ours)]
     for name in others:
         row += [_spread(one.of(name)), times(one.ratio(name))]
     row += [
-        f"{one.rows / seconds / 1e6:.1f}",
-        f"{one.bytes / seconds / 1e9:.1f}",
-        f"{one.bytes / seconds / copy_bytes_per_second:.0%}",
+        f"{one.rows_per_second / 1e6:.1f}",
+        f"{one.bytes_per_second / 1e9:.1f}",
+        _share(one, one.of_copy),
     ]
-    return row
+    return [*row, _share(one, one.of_row_reads)] if reads_rows else row
+
+
+def _share(one: Measurement, share: float | None) -> str:
+    """A table in the cache is faster than memory: a share of memory's speed would say nothing."""
+    if one.roof is not None and one.roof.in_cache:
+        return "in cache"
+    return NOTHING if share is None else f"{share:.0%}"
 
 
 def _names(measurements: Sequence[Measurement]) -> list[str]:
@@ -104,8 +117,33 @@ def _legend(measurements: Sequence[Measurement], ours: str) -> str:
     return (
         f"ms: median [quartiles]; ratio: time over that of {ours}, above 1 {ours} is faster; "
         f"rates are those of {ours}. Results were equal {agreed}"
-        + (f", but for other work on purpose: {', '.join(others)}." if others else ".")
+        + (f", but for other work on purpose: {', '.join(others)}.\n" if others else ".\n")
+        + _ceilings(measurements)
     )
+
+
+def _ceilings(measurements: Sequence[Measurement]) -> str:
+    """What the shares are of: the roofs of the cases out of the cache."""
+    roofs = [one.roof for one in measurements if one.roof is not None]
+    if not roofs:
+        return "shares of the memory's speed were not measured."
+    text = (
+        f"of copy: GB/s as a share of a streaming copy's {roofs[0].copy_bytes_per_second / 1e9:.1f}"
+    )
+    rows = {
+        one.row_bytes: one.roof.row_reads_per_second
+        for one in measurements
+        if one.roof is not None and one.roof.row_reads_per_second is not None
+    }
+    if rows:
+        rates = ", ".join(f"{rate / 1e6:.1f} at {size:,} bytes" for size, rate in rows.items())
+        text += (
+            "; of row reads: Mrows/s as a share of prefetched reads of uniformly random rows, "
+            f"{rates}; frequent rows of Zipf ids are in the cache, and may pass it"
+        )
+    if any(roof.in_cache for roof in roofs):
+        text += "; in cache: the table is, and memory's speed does not limit it"
+    return text + "."
 
 
 def _spread(timing: Timing | None) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import peers
 import report
 from harness import Case, Effort, Measurement, measure
-from machine import copy_bandwidth
+from machine import roof
 from options import Options
 
 CLEAR_LINE = "\r\x1b[K"
@@ -36,8 +37,8 @@ def run(
         except stop_at as reason:
             notes.append(f"stopped at {case}: {reason}")
             break
-    bandwidth = copy_bandwidth(options.threads)
-    return report.timed(found, bandwidth, summary(found), notes)
+    found = [replace(one, roof=roof(one.row_bytes, one.memory, options.threads)) for one in found]
+    return report.timed(found, summary(found), notes)
 
 
 def _shown(job: str, cases: Sequence[Case]) -> Iterator[Case]:

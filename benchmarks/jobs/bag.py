@@ -48,6 +48,8 @@ def build(cell: Cell, mode: str, bag: int) -> Match:
         rows=cell.ids,
         bytes=(cell.ids + len(offsets)) * (cell.row_bytes + np.dtype(np.int64).itemsize),
         rtol=RTOL[mode],
+        row_bytes=cell.row_bytes,
+        memory=cell.table_bytes,
     )
 
 

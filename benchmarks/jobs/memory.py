@@ -73,7 +73,7 @@ def extra_bytes(name: str, cell: Cell, options: Options) -> int:
 
 
 def table_and_moments(cell: Cell) -> int:
-    return (1 + STATE_ARRAYS) * cell.rows * cell.row_bytes
+    return (1 + STATE_ARRAYS) * cell.table_bytes
 
 
 def peak_resident_bytes() -> int | None:

@@ -49,6 +49,7 @@ def build(cell: Cell, one_pass: Pass) -> Match:
         batches=len(batches),
         rows=cell.ids,
         bytes=cell.ids * 2 * cell.row_bytes,
+        memory=cell.table_bytes,
         warm_runs=1,
     )
 

@@ -34,6 +34,7 @@ def build(cell: Cell) -> Match:
         batches=len(batches),
         rows=cell.ids,
         bytes=cell.ids * (3 * cell.row_bytes + np.dtype(np.int64).itemsize),
+        memory=cell.table_bytes,
     )
 
 

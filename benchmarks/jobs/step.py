@@ -68,6 +68,7 @@ def build(cell: Cell, count: int, contestants: Sides, state_arrays: int) -> Matc
         batches=len(batches),
         rows=cell.ids,
         bytes=_bytes(cell, batches[0], ours.bag, state_arrays),
+        memory=(1 + state_arrays) * cell.table_bytes,
         rtol=RTOL,
         atol=ATOL,
         in_step=True,
