@@ -21,6 +21,8 @@ JOBS = {
     "step": "forward + backward + optimizer step, the whole training step",
     "bag_step": "the same of bags, with row-wise Adagrad",
     "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",
+    "growth": "the time that a touched row takes, as the table grows",
+    "threads": "the same work by one thread, and by more",
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }

@@ -42,7 +42,9 @@ def copy_bandwidth(threads: int) -> float:
     source, target = _aligned(COPY_BYTES), _aligned(COPY_BYTES)
     if (library := _library()) is None:
         return 2 * COPY_BYTES / _numpy_copy_seconds(source, target, threads)
-    seconds = library.copy_seconds(_address(target), _address(source), COPY_BYTES, threads, COPY_ROUNDS)
+    seconds = library.copy_seconds(
+        _address(target), _address(source), COPY_BYTES, threads, COPY_ROUNDS
+    )
     return 2 * COPY_BYTES / float(seconds)
 
 
