@@ -115,7 +115,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Roof:
-    """What this machine's memory could do for a case at best: see ``roofline.py``."""
+    """What memory could do for a case at best, measured just after it: see ``roofline.py``."""
 
     copy_bytes_per_second: float
     row_reads_per_second: float | None  # None if that is not the case's work, or not measured

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -15,7 +17,7 @@ import peers
 import pyembed as pe
 import roofline
 import settings
-from harness import Roof
+from harness import Measurement, Roof
 from options import Options
 
 USUAL_CACHE = 32 << 20
@@ -61,13 +63,27 @@ def heading(facts: dict[str, object]) -> str:
     )
 
 
-def roof(row_bytes: int | None, memory: int | None, threads: int) -> Roof:
-    """What its memory could do for a case that reads such rows, out of so many bytes."""
-    return Roof(
-        copy_bytes_per_second=roofline.copy_bandwidth(threads),
-        row_reads_per_second=row_bytes and roofline.random_rows(row_bytes, threads),
-        in_cache=memory is not None and memory <= cache_bytes(),
-    )
+def beside_roof(found: Sequence[Measurement], threads: int) -> list[Measurement]:
+    """The measurements with what memory could do for them at best, measured now.
+
+    It is measured anew after each job, since on a shared machine it changes with the neighbours.
+    """
+    if not found:
+        return []
+    copy = roofline.copy_bandwidth(threads)
+    sizes = dict.fromkeys(one.row_bytes for one in found if one.row_bytes is not None)
+    reads = {size: roofline.random_rows(size, threads) for size in sizes}
+    return [
+        replace(
+            one,
+            roof=Roof(
+                copy_bytes_per_second=copy,
+                row_reads_per_second=reads.get(one.row_bytes),
+                in_cache=one.memory is not None and one.memory <= cache_bytes(),
+            ),
+        )
+        for one in found
+    ]
 
 
 @cache

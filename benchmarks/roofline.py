@@ -36,7 +36,6 @@ HUGE_PAGE = 1 << 21
 Bytes = NDArray[np.uint8]
 
 
-@cache
 def copy_bandwidth(threads: int) -> float:
     """Bytes read plus bytes written in a second by a copy between two large arrays."""
     source, target = _aligned(COPY_BYTES), _aligned(COPY_BYTES)
@@ -48,7 +47,6 @@ def copy_bandwidth(threads: int) -> float:
     return 2 * COPY_BYTES / float(seconds)
 
 
-@cache
 def random_rows(row_bytes: int, threads: int) -> float | None:
     """Rows of that size read in a second from random places of a table out of all caches."""
     if (library := _library()) is None:

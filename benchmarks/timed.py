@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import peers
 import report
 from harness import Case, Effort, Measurement, measure
-from machine import roof
+from machine import beside_roof
 from options import Options
 
 CLEAR_LINE = "\r\x1b[K"
@@ -37,7 +36,7 @@ def run(
         except stop_at as reason:
             notes.append(f"stopped at {case}: {reason}")
             break
-    found = [replace(one, roof=roof(one.row_bytes, one.memory, options.threads)) for one in found]
+    found = beside_roof(found, options.threads)
     return report.timed(found, summary(found), notes)
 
 
