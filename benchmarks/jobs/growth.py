@@ -15,6 +15,7 @@ import numpy as np
 
 import data
 import pyembed as pe
+import sides
 import streams
 import timed
 import trainers
@@ -23,6 +24,7 @@ from harness import Case, Contestant, Match, Measurement, batches_in_step, over
 from machine import available_bytes
 from options import Options
 from report import Report
+from sides import Side
 
 FULL = Axes(
     dims=(64,),
@@ -32,6 +34,7 @@ FULL = Axes(
 )
 SMOKE = Axes(dims=(3,), ids=(30,), rows=(97, 970), distributions=("uniform",))
 FIRST_IDS = 1 << 18  # at a time, where every row is trained once
+STATE_ARRAYS = 2  # first and second moment
 COMPARED = 1000  # rows: a copy of the largest table would not fit beside it
 BESIDE = 1 << 29  # bytes, for the batches and what a step works with
 
@@ -57,31 +60,31 @@ def gather(cell: Cell, options: Options) -> Match:
 
 def lazy_step(cell: Cell, options: Options) -> Match:
     """Forward + backward + ``SparseAdam.step``."""
-    return _step(cell, options, trainers.Pyembed)
+    return _step(cell, options, sides.LAZY_ADAM)
 
 
 def exact_step(cell: Cell, options: Options) -> Match:
     """The same with ``update="exact"``."""
-    return _step(cell, options, trainers.Exact)
+    return _step(cell, options, sides.EXACT_ADAM)
 
 
-def _step(cell: Cell, options: Options, kind: type[trainers.Pyembed]) -> Match:
+def _step(cell: Cell, options: Options, kind: Side) -> Match:
     batches = streams.batches(cell.distribution, cell.rows, cell.ids, batches_in_step(options))
     dy = data.whole_numbers((max(cell.ids, min(FIRST_IDS, cell.rows)), cell.dim), cell.dtype)
-    side = kind(cell.rows, cell.dim, cell.dtype)
+    trainer = kind.make(cell.rows, cell.dim, cell.dtype)
     touched = round(np.mean([len(np.unique(ids)) for ids in batches]))
     return Match(
         [
             Contestant(
                 "pyembed",
-                over(batches, lambda ids: side.step(ids, dy[: cell.ids])),
-                result=lambda _: side.weights()[:COMPARED],
-                prepare=partial(trainers.touch_every_row, side, cell.rows, dy),
+                over(batches, lambda ids: trainer.step(ids, dy[: cell.ids])),
+                result=lambda _: trainer.weights()[:COMPARED],
+                prepare=partial(trainers.touch_every_row, trainer, cell.rows, dy),
             )
         ],
         batches=len(batches),
         rows=touched,
-        bytes=(3 * cell.ids + 2 * (1 + trainers.STATE_ARRAYS) * touched) * cell.row_bytes,
+        bytes=(3 * cell.ids + 2 * (1 + STATE_ARRAYS) * touched) * cell.row_bytes,
         memory=_needed(cell, _step),
         in_step=True,
     )
@@ -126,7 +129,7 @@ def flatness(found: list[Measurement]) -> float:
 
 def _needed(cell: Cell, build: Callable[..., Match]) -> int:
     """Bytes of the table, and of what is kept beside it."""
-    return cell.table_bytes * (1 if build is gather else 1 + trainers.STATE_ARRAYS)
+    return cell.table_bytes * (1 if build is gather else 1 + STATE_ARRAYS)
 
 
 def _skipped(options: Options) -> list[str]:

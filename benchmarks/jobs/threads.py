@@ -12,16 +12,19 @@ from typing import Any
 
 import peers
 import pyembed as pe
+import sides
 import timed
 from grid import Axes, Cell, cells
 from harness import Case, Match, Measurement, batches_in_step
 from jobs import bag, gather, scatter_add, step
 from options import Options
 from report import Report
+from sides import Side
 from summaries import by_distribution
-from trainers import Pyembed
+from trainers import Trainer
 
 FULL = Axes(dims=(64,), ids=(1 << 18,), rows=(1_000_000,))
+STATE_ARRAYS = 2  # first and second moment
 SMOKE = Axes(dims=(3,), ids=(300,), rows=(97,))
 
 
@@ -29,26 +32,25 @@ def stateless(build: Callable[[Cell], Match], cell: Cell, options: Options) -> M
     """Our own contestant of another job, once for each number of threads."""
     match = build(cell)
     ours = match.contestants[0]
-    sides = [
+    contestants = [
         replace(ours, name=name(threads), run=limited(threads, ours.run))
         for threads in counts(options.threads)
     ]
-    return replace(match, contestants=sides)
+    return replace(match, contestants=contestants)
 
 
 def training(cell: Cell, options: Options) -> Match:
     """A table in training for each number of threads."""
-    kinds = {name(threads): partial(Limited, threads) for threads in counts(options.threads)}
-    match = step.build(cell, batches_in_step(options), kinds)
+    kinds = {name(threads): Side(partial(trainer, threads)) for threads in counts(options.threads)}
+    match = step.build(cell, batches_in_step(options), kinds, STATE_ARRAYS)
     return replace(match, rtol=0.0, atol=0.0)
 
 
-class Limited(Pyembed):
-    """Trains with so many threads."""
-
-    def __init__(self, threads: int, rows: int, dim: int, dtype: str) -> None:
-        super().__init__(rows, dim, dtype)
-        self.step = limited(threads, super().step)
+def trainer(threads: int, rows: int, dim: int, dtype: str) -> Trainer:
+    """Lazy Adam, with so many threads."""
+    made = sides.LAZY_ADAM.make(rows, dim, dtype)
+    made.step = limited(threads, made.step)
+    return made
 
 
 def limited(threads: int, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,7 +76,7 @@ def name(threads: int) -> str:
 WORK: dict[str, Callable[[Cell, Options], Match]] = {
     "gather": partial(stateless, gather.build),
     "scatter_add": partial(stateless, scatter_add.build),
-    "bag": partial(stateless, bag.build),
+    "bag": partial(stateless, partial(bag.build, mode="sum", bag=32)),
     "step": training,
 }
 
