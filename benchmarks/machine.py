@@ -39,6 +39,7 @@ def describe(options: Options) -> dict[str, object]:
         **peers.versions(),
         "busy_processors": _busy_processors(),
         "threads": options.threads,
+        "repeat": options.repeat,
         "dtype": options.dtype,
         "settings": settings.of(options),
         "copy_bytes_per_second": roofline.copy_bandwidth(options.threads),
@@ -50,7 +51,7 @@ def describe(options: Options) -> dict[str, object]:
 def heading(facts: dict[str, object]) -> str:
     """The facts that fit on three lines."""
     names = ("python", "numpy", "pyembed", *peers.INSTALL)
-    versions = ", ".join(f"{name} {facts[name] or 'not installed'}" for name in names)
+    versions = ", ".join(f"{name} {facts.get(name) or 'not installed'}" for name in names)
     speed = float(str(facts["copy_bytes_per_second"])) / 1e9
     busy = float(str(facts["busy_processors"] or 0.0))
     warning = f"\nOthers kept {busy:.1f} processors busy just now: doubt the figures."

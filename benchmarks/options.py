@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ DISTRIBUTIONS = ("uniform", "zipf", "words")
 USUAL_DISTRIBUTIONS = ("uniform", "zipf")  # words are downloaded, so only on request
 DTYPES = ("float32", "float64")
 TABLE_SIZES = ("cache", "memory")
-DEFAULT_REPEAT = 11
+DEFAULT_REPEAT, REPORT_REPEAT = 11, 5
+HERE = Path(__file__).parent
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -54,6 +56,10 @@ class Options:
     repeat: int
     json: Path | None
     smoke: bool
+    plot: Path | None
+    report: bool
+    into: Path
+    source: Path | None
     optimizers: tuple[str, ...]
     keras_python: Path | None
     torch_huge_pages: bool
@@ -69,6 +75,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         parser.error(f"argument --json: {given.json} is a folder")
     if given.keras_python is not None and not given.keras_python.is_file():
         parser.error(f"argument --keras-python: there is no file {given.keras_python}")
+    _check_report(parser, given)
     asked = set(given.jobs) or set(JOBS)
     return Options(
         jobs=tuple(name for name in JOBS if name in asked),
@@ -78,13 +85,36 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         distributions=given.distribution,
         dtype=given.dtype,
         threads=given.threads,
-        repeat=1 if given.smoke else given.repeat,
+        repeat=1 if given.smoke else given.repeat or _repeat(given.report),
         json=given.json,
         smoke=given.smoke,
+        plot=given.plot,
+        report=given.report or given.source is not None,
+        into=given.into or HERE,
+        source=given.source,
         optimizers=given.optimizers,
         keras_python=given.keras_python,
         torch_huge_pages=given.torch_huge_pages,
     )
+
+
+def _check_report(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """What goes with a report, and what does not."""
+    reports = given.report or given.source is not None
+    if reports and (given.jobs or given.plot):
+        parser.error("a report has jobs and figures of its own: no JOB, no --plot")
+    if given.into is not None and not reports:
+        parser.error("argument --into: needs --report or --from")
+    if given.smoke and given.report and given.into is None:
+        parser.error("argument --smoke: a report of it goes elsewhere, --into DIR")
+    if given.source is not None and not given.source.is_file():
+        parser.error(f"argument --from: there is no file {given.source}")
+    if (reports or given.plot) and importlib.util.find_spec("matplotlib") is None:
+        parser.error("figures need matplotlib: pip install '.[bench]'")
+
+
+def _repeat(report: bool) -> int:
+    return REPORT_REPEAT if report else DEFAULT_REPEAT
 
 
 def limit_blas_threads(threads: int) -> None:
@@ -157,9 +187,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--repeat",
         type=_positive,
-        default=DEFAULT_REPEAT,
         metavar="R",
-        help=f"timed repetitions a contestant (default: {DEFAULT_REPEAT})",
+        help=f"timed repetitions a contestant (default: {_repeat(False)}; {_repeat(True)} of a "
+        "report)",
     )
     add(
         "--keras-python",
@@ -175,6 +205,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--json", type=Path, metavar="FILE", help="write every single time there too")
     add("--smoke", action="store_true", help="tiny sizes, only to check that all agree")
+    add("--plot", type=Path, metavar="DIR", help="draw there what the jobs timed (matplotlib)")
+    add(
+        "--report",
+        action="store_true",
+        help="run all of plan.py, for some 20 minutes, and write RESULTS.md and its figures",
+    )
+    add("--into", type=Path, metavar="DIR", help="where the report goes (default: benchmarks)")
+    add(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="write the report of what --report --json FILE measured, with the notes of now",
+    )
     return parser
 
 

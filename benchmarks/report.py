@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from harness import Measurement, Timing
@@ -67,12 +65,6 @@ def stacked(parts: Sequence[Report]) -> Report:
         [line for part in parts for line in part.summary],
         [record for part in parts for record in part.records],
     )
-
-
-def write_json(path: Path, machine: dict[str, object], reports: dict[str, Report]) -> None:
-    """Every sample of every contestant, with the machine that they were taken on."""
-    jobs = {name: report.records for name, report in reports.items()}
-    path.write_text(json.dumps({"machine": machine, "jobs": jobs}, indent=1, default=str) + "\n")
 
 
 def times(ratio: float | None) -> str:

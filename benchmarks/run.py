@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import data
 import keras_parent
 import machine
 import peers
+import plan
+import results
 import streams
 import words
 from harness import Disagreement
 from options import JOBS, Options
-from report import Report, write_json
+from plan import Part
+from report import Report
+from results import Done
 
 
 def run(options: Options) -> int:
     """The exit status: 1 if two contestants computed different things."""
+    if options.source is not None:
+        results.write(options.into, *results.load(options.source))
+        return 0
     keras_parent.use_python(options.keras_python)
     peers.use_threads(options.threads)
     facts = machine.describe(options)
     print(machine.heading(facts))
     if options.smoke:
         print("Smoke run: sizes are tiny and the times mean nothing.")
-    reports: dict[str, Report] = {}
-    for name in options.jobs:
+    done: list[Done] = []
+    for part in plan.PLAN if options.report else map(Part, options.jobs):
         try:
-            reports[name] = importlib.import_module(f"jobs.{name}").run(options)
+            report = part.run(options)
         except Disagreement as difference:
-            print(f"\n{name}: results differ. {difference}", file=sys.stderr)
+            print(f"\n{part.job}: results differ. {difference}", file=sys.stderr)
             return 1
         except words.unavailable() as reason:
-            print(f"\n{name}: the distribution words cannot be had. {reason}", file=sys.stderr)
-            return 2
+            if not options.report:
+                print(f"\n{part.job}: the words cannot be had. {reason}", file=sys.stderr)
+                return 2
+            report = Report(["not run"], [], [f"The words cannot be had. {reason}"])
         finally:
             data.forget()
             streams.forget()
             keras_parent.forget()
-        print(f"\n{name}: {JOBS[name]}\n{reports[name].text()}", flush=True)
-    print("\n" + "\n".join(line for report in reports.values() for line in report.summary))
-    if options.json is not None:
-        write_json(options.json, facts, reports)
+        done.append(Done(part.job, part.title, part.axis, part.sweep, report))
+        print(f"\n{part.job}: {part.title or JOBS[part.job]}\n{report.text()}", flush=True)
+    print("\n" + "\n".join(line for one in done for line in one.report.summary))
+    _keep(options, facts, done)
     return 0
+
+
+def _keep(options: Options, facts: dict[str, object], done: list[Done]) -> None:
+    """Write the files asked for; the measurements first."""
+    if options.json is not None:
+        results.save(options.json, facts, done)
+    if options.report:
+        results.write(options.into, facts, done)
+    if options.plot is not None:
+        options.plot.mkdir(parents=True, exist_ok=True)
+        results.plot(options.plot, {one.job: one.report for one in done})

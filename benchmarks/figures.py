@@ -1,0 +1,251 @@
+"""Figures of what was timed: the time a row along one axis, a line a contestant.
+
+Needs matplotlib. The same measurements make the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, log10
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+from harness import Measurement, Timing
+
+AXES = {
+    "dim": "numbers in a row",
+    "ids": "ids in a call",
+    "table": "rows of the table",
+    "threads": "threads",
+}
+OURS = "#0072B2"
+# Okabe and Ito's other colours, which stay apart for colour-blind eyes.
+OTHERS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LIMIT = "0.55"
+COLUMNS = 2
+PANEL = (6.2, 3.6)  # inches
+LABEL_GAP = 0.065  # of a panel's height, from one line's name to the next
+
+
+@dataclass(frozen=True)
+class Line:
+    """The time a row in nanoseconds along an axis, with quartiles."""
+
+    name: str
+    x: list[float]
+    middle: list[float]
+    low: list[float]
+    high: list[float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines that share everything but the axis; the first is ours."""
+
+    title: str
+    lines: list[Line]
+    limit: Line | None = None
+
+
+def panels(measurements: Sequence[Measurement], axis: str, title: str = "") -> list[Panel]:
+    """A panel for each combination of the labels that are no size."""
+    if axis == "threads":
+        return _thread_panels(measurements)
+    groups: dict[str, list[Measurement]] = {}
+    for one in _at_headline(measurements, axis):
+        groups.setdefault(_panel_title(one, title), []).append(one)
+    found = [
+        Panel(name, _lines(group, axis), _limit(group, axis)) for name, group in groups.items()
+    ]
+    return [panel for panel in found if panel.lines]
+
+
+def swept(measurements: Sequence[Measurement]) -> list[str]:
+    """The axes along which there are at least two sizes to draw."""
+    found = [axis for axis in ("dim", "ids", "table") if len(_numbers(measurements, axis)) > 1]
+    threads = measurements and all(map(_thread_count, measurements[0].timings))
+    return [*found, "threads"] if threads and len(measurements[0].timings) > 1 else found
+
+
+def draw(path: Path, shown: Sequence[Panel], axis: str, heading: str) -> None:
+    """Draw and save; the ending of ``path`` is the format."""
+    rows = ceil(len(shown) / COLUMNS)
+    columns = min(COLUMNS, len(shown))
+    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.4), layout="constrained")
+    figure.suptitle(heading, fontweight="bold", x=0.01, ha="left")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=axis != "threads")
+    colors = _colors(shown)
+    for axes, panel in zip(grid.flat, shown, strict=False):
+        _draw_panel(axes, panel, axis, colors)
+    for axes in grid.flat[len(shown) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("ns a row")
+    for axes, panel in zip(grid.flat, shown, strict=False):  # once all limits are known
+        _name_lines(axes, panel, colors)
+    with matplotlib.rc_context({"svg.hashsalt": path.name}):
+        dated = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
+        figure.savefig(path, dpi=100, **dated)
+
+
+def _draw_panel(axes: Axes, panel: Panel, axis: str, colors: Mapping[str, str]) -> None:
+    if panel.limit is not None:
+        axes.plot(panel.limit.x, panel.limit.middle, color=LIMIT, linestyle=":", linewidth=1.5)
+    for line in reversed(panel.lines):  # ours on top
+        color = colors[line.name]
+        axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.15, linewidth=0)
+        width = 2.4 if line is panel.lines[0] else 1.3
+        axes.plot(line.x, line.middle, color=color, marker="o", markersize=3.5, linewidth=width)
+    axes.set(xscale="log", yscale="log", title=panel.title, xlabel=AXES[axis])
+    values = sorted({x for line in panel.lines for x in line.x})
+    axes.set_xticks(_apart(values), [_short(value) for value in _apart(values)])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _name_lines(axes: Axes, panel: Panel, colors: Mapping[str, str]) -> None:
+    """Each line's name to the right of its end, moved apart where ends are close."""
+    low, high = (log10(limit) for limit in axes.get_ylim())
+    ends = [(line, colors[line.name]) for line in panel.lines]
+    if panel.limit is not None:
+        ends.append((panel.limit, LIMIT))
+    ends.sort(key=lambda end: end[0].middle[-1])
+    heights = [(log10(line.middle[-1]) - low) / (high - low) for line, _ in ends]
+    for (line, color), height in zip(ends, _spread(heights), strict=True):
+        axes.annotate(
+            line.name,
+            (1.015, height),
+            xycoords="axes fraction",
+            color=color,
+            va="center",
+            fontsize="small",
+            fontweight="bold" if line is panel.lines[0] else "normal",
+            annotation_clip=False,
+        )
+
+
+def _spread(heights: Sequence[float]) -> list[float]:
+    """Ascending heights with a gap between neighbours, the whole as little moved as that allows."""
+    raised: list[float] = []
+    for height in heights:
+        raised.append(max(height, raised[-1] + LABEL_GAP) if raised else height)
+    excess = sum(after - before for before, after in zip(heights, raised, strict=True))
+    shift = excess / len(heights) if heights else 0.0
+    return [height - shift for height in raised]
+
+
+def _lines(group: Sequence[Measurement], axis: str) -> list[Line]:
+    ordered = sorted(group, key=lambda one: one.labels[axis])
+    names = dict.fromkeys(timing.name for one in ordered for timing in one.timings)
+    return [
+        _line(name, [(float(one.labels[axis]), one.of(name), one.rows) for one in ordered])
+        for name in names
+    ]
+
+
+def _line(name: str, points: Sequence[tuple[float, Timing | None, int]]) -> Line:
+    there = [(x, timing, 1e9 / rows) for x, timing, rows in points if timing is not None]
+    return Line(
+        name,
+        [x for x, _, _ in there],
+        [timing.median * scale for _, timing, scale in there],
+        [timing.quartiles[0] * scale for _, timing, scale in there],
+        [timing.quartiles[1] * scale for _, timing, scale in there],
+    )
+
+
+def _limit(group: Sequence[Measurement], axis: str) -> Line | None:
+    """The time that a streaming copy of as many bytes takes, out of the cache."""
+    points = sorted(
+        (float(one.labels[axis]), 1e9 * one.bytes / one.rows / one.roof.copy_bytes_per_second)
+        for one in group
+        if one.roof is not None and not one.roof.in_cache
+    )
+    if len(points) < 2:
+        return None
+    x, nanoseconds = (list(values) for values in zip(*points, strict=True))
+    return Line("streaming copy", x, nanoseconds, nanoseconds, nanoseconds)
+
+
+def _thread_panels(measurements: Sequence[Measurement]) -> list[Panel]:
+    """A line for each work, a panel for each distribution."""
+    shown: dict[str, list[Line]] = {}
+    for one in measurements:
+        points = [(float(_thread_count(timing)), timing, one.rows) for timing in one.timings]
+        line = _line(str(one.labels.get("work", "")), sorted(points, key=lambda point: point[0]))
+        shown.setdefault(str(one.labels.get("distribution", "")), []).append(line)
+    return [Panel(title, lines) for title, lines in shown.items()]
+
+
+def _thread_count(timing: Timing) -> int:
+    """2 of ``"2 threads"``, 0 of other names."""
+    count, _, unit = timing.name.partition(" ")
+    return int(count) if unit.startswith("thread") and count.isdigit() else 0
+
+
+def _at_headline(measurements: Sequence[Measurement], axis: str) -> list[Measurement]:
+    """Those of the usual size along the other axes, and of a size along this one."""
+    usual = {name: _usual(measurements, name) for name in ("dim", "ids", "table") if name != axis}
+    return [
+        one
+        for one in measurements
+        if isinstance(one.labels.get(axis), int)
+        and all(one.labels.get(name) == value for name, value in usual.items())
+    ]
+
+
+def _usual(measurements: Sequence[Measurement], name: str) -> object:
+    values = {one.labels.get(name) for one in measurements}
+    preferred = {"dim": 64, "table": "memory"}.get(name)
+    numbers = _numbers(measurements, name)
+    return preferred if preferred in values else max(numbers) if numbers else next(iter(values))
+
+
+def _numbers(measurements: Sequence[Measurement], name: str) -> set[int]:
+    values = (one.labels.get(name) for one in measurements)
+    return {value for value in values if isinstance(value, int)}
+
+
+def _panel_title(one: Measurement, title: str) -> str:
+    """The title, and the labels that are no sizes nor follow from them."""
+    words = [
+        f"{name} {value}" if isinstance(value, int) else value
+        for name, value in one.labels.items()
+        if name not in AXES and not name.endswith("MB")
+    ]
+    return ", ".join(word for word in (title, *words) if word)
+
+
+def _colors(shown: Sequence[Panel]) -> dict[str, str]:
+    """Ours blue; the others in the order in which they come."""
+    names = dict.fromkeys(line.name for panel in shown for line in panel.lines)
+    palette = (OURS, *OTHERS)
+    return {name: palette[place % len(palette)] for place, name in enumerate(names)}
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """The values, less those whose ticks would run into the one before."""
+    if len(values) < 2:
+        return list(values)
+    gap = log10(values[-1] / values[0]) / 14
+    kept = [values[0]]
+    for value in values[1:]:
+        if log10(value / kept[-1]) >= gap:
+            kept.append(value)
+    return kept
+
+
+def _short(value: float) -> str:
+    """``300``, ``16k``, ``4M``: sizes as they are said."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= 10 * size or (value >= size and value % size == 0):
+            return f"{value / size:.3g}{unit}"
+    return f"{value:g}"

@@ -1,0 +1,112 @@
+"""What ``python benchmarks --report`` runs: the jobs as they are, and sweeps along one axis each.
+
+Sized to take about 20 minutes on 2 cores. A sweep times the work of a job at one size of all else;
+sweeps of the same job and axis are panels of one figure.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import timed
+from options import OPTIMIZERS, Options
+from report import Report
+
+DIMS = (1, 3, 16, 64, 100, 256, 1000)
+BATCHES = (1, 16, 256, 4096, 1 << 16, 1 << 20)
+TABLES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+SMOKE = {"dims": (3, 16), "ids": (1, 300), "rows": (97, 970)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run of a job. ``changes`` are options; ``only`` are labels of the cases that are kept.
+
+    With an ``axis``, it is drawn along that label.
+    """
+
+    job: str
+    title: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    axis: str | None = None
+    only: Mapping[str, object] = field(default_factory=dict)
+    sweep: bool = False  # it stands beside the job's own run
+
+    def options(self, given: Options) -> Options:
+        changes = self._small() if given.smoke else self.changes
+        return replace(given, **changes)
+
+    def run(self, given: Options) -> Report:
+        job = importlib.import_module(f"jobs.{self.job}")
+        options = self.options(given)
+        if not self.only:
+            return job.run(options)
+        cases = [
+            case
+            for case in job.cases(options)
+            if all(case.labels.get(name) == value for name, value in self.only.items())
+        ]
+        return timed.run(self.job, cases, options, summary=lambda found: [])
+
+    def _small(self) -> dict[str, Any]:
+        """For a smoke run: two values along the axis, one of each other size."""
+        swept = {"dim": "dims", "table": "rows"}.get(self.axis or "", self.axis)
+        return {
+            name: value if name not in SMOKE else SMOKE[name][: 2 if name == swept else 1]
+            for name, value in self.changes.items()
+        }
+
+
+def _sweeps(
+    job: str,
+    axes: tuple[str, ...],
+    only: Mapping[str, object] | None = None,
+    **changes: Any,
+) -> list[Part]:
+    """The sweeps of one job; row widths in both dtypes, on uniform ids."""
+    only = only or {}
+    tables = {"dims": (64,), "ids": (1 << 14,), "rows": (1 << 18,), **changes}
+    uniform = {"distributions": ("uniform",)}
+    swept = {
+        "dim": [
+            (dtype, {**tables, **uniform, "dims": DIMS, "dtype": dtype})
+            for dtype in ("float32", "float64")
+        ],
+        "ids": [("batches", {**tables, "ids": BATCHES})],
+        "table": [("tables", {**tables, "rows": TABLES})],
+    }
+    return [
+        Part(job, title, changes, axis, only, sweep=True)
+        for axis in axes
+        for title, changes in swept[axis]
+    ]
+
+
+PLAN = (
+    Part("gather", "every cell"),
+    *_sweeps("gather", ("dim", "ids", "table")),
+    Part("lookup", "into a fresh array"),
+    Part("one_id", "one id"),
+    Part("scatter_add", "262,144 rows"),
+    *_sweeps("scatter_add", ("dim", "ids")),
+    Part("bag", "every mode"),
+    *_sweeps("bag", ("dim", "ids"), only={"mode": "sum", "bag": 32}),
+    Part("step", "Adam", {"optimizers": ("adam",)}),
+    Part(
+        "step",
+        "the other optimizers, on a smaller table",
+        {"optimizers": tuple(name for name in OPTIMIZERS if name != "adam"), "rows": (1_000_000,)},
+    ),
+    *_sweeps(
+        "step", ("dim", "ids"), only={"optimizer": "adam"}, optimizers=("adam",), rows=(1 << 16,)
+    ),
+    Part("bag_step", "bags of 1 and of 32"),
+    Part("exact", "exact Adam"),
+    Part("growth", "growing tables", axis="table"),
+    Part("threads", "1 thread and more", axis="threads"),
+    Part("memory", "memory"),
+    Part("onehot", "growing tables", axis="table"),
+)

@@ -1,0 +1,190 @@
+"""RESULTS.md and its figures, of what ``python benchmarks --report`` ran.
+
+What was measured is kept with ``--json``, from which ``--from`` writes the same report again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import figures
+import machine
+from options import JOBS
+from report import NOTHING, Report
+from targets import TARGETS, Figures, Goal, Target, at
+
+HERE = Path(__file__).parent
+NOTES = HERE / "notes.md"
+FIGURES = "figures"
+LONG = 12  # rows of a table that is folded away
+
+
+@dataclass(frozen=True)
+class Done:
+    """A part of the plan, and what it found."""
+
+    job: str
+    title: str
+    axis: str | None
+    sweep: bool
+    report: Report
+
+
+def save(path: Path, facts: dict[str, object], parts: Sequence[Done]) -> None:
+    """Every single time, and all else that ``load`` needs."""
+    contents = {"machine": facts, "parts": [asdict(part) for part in parts]}
+    path.write_text(json.dumps(contents, indent=1, default=str) + "\n")
+
+
+def load(path: Path) -> tuple[dict[str, Any], list[Done]]:
+    """What ``save`` saved."""
+    contents = json.loads(path.read_text())
+    parts = [Done(**{**part, "report": Report(**part["report"])}) for part in contents["parts"]]
+    return contents["machine"], parts
+
+
+def write(folder: Path, facts: dict[str, Any], parts: Sequence[Done]) -> None:
+    """RESULTS.md, and figures beside it; figures of earlier reports go."""
+    pictures = folder / FIGURES
+    pictures.mkdir(parents=True, exist_ok=True)
+    drawn = _draw(pictures, parts)
+    for old in set(pictures.glob("*.svg")) - {pictures / name for name in drawn}:
+        old.unlink()
+    sections = [
+        _introduction(facts),
+        _targets(parts),
+        _reasons(parts),
+        *(_section(job, parts, drawn) for job in dict.fromkeys(part.job for part in parts)),
+    ]
+    (folder / "RESULTS.md").write_text("\n\n".join(filter(None, sections)) + "\n")
+
+
+def plot(folder: Path, reports: dict[str, Report]) -> None:
+    """The figures of jobs run on their own, along each axis with more than one size."""
+    for job, report in reports.items():
+        for axis in figures.swept(report.measurements):
+            if shown := figures.panels(report.measurements, axis):
+                path = folder / f"{job}-{axis}.svg"
+                figures.draw(path, shown, axis, f"{job}: {JOBS[job]}")
+
+
+def _draw(folder: Path, parts: Sequence[Done]) -> dict[str, Done]:
+    """One figure for all sweeps of a job along one axis, by file name, with the first of them."""
+    drawn: dict[str, Done] = {}
+    shown: dict[str, list[figures.Panel]] = {}
+    for part in parts:
+        if part.axis is not None:
+            name = f"{part.job}-{part.axis}.svg"
+            drawn.setdefault(name, part)
+            title = part.title if part.axis == "dim" else ""
+            found = figures.panels(part.report.measurements, part.axis, title)
+            shown.setdefault(name, []).extend(found)
+    for name, panels in shown.items():
+        if panels:
+            axis = drawn[name].axis or ""
+            heading = f"{drawn[name].job}: time against {figures.AXES[axis]}"
+            figures.draw(folder / name, panels, axis, heading)
+    return {name: part for name, part in drawn.items() if shown[name]}
+
+
+def _introduction(facts: dict[str, Any]) -> str:
+    return f"""# Results
+
+Written by `python benchmarks --report` on {facts["date"][:10]}; not edited by hand.
+
+```text
+{machine.heading(facts)}
+```
+
+Both sides computed the same first, were warm, and took turns; each time is the median of
+{facts["repeat"]} timed repetitions, with fresh ids in each. A ratio is a peer's time over ours, in
+the same run: above 1, pyembed is faster. Shares are of what memory did just after, with loops of
+`benchmarks/roofline.cpp`."""
+
+
+def _targets(parts: Sequence[Done]) -> str:
+    lines = [
+        "## Targets",
+        "",
+        "Worst cases, uniform / Zipf ids. A cell without a figure was not measured; "
+        "its section says why.",
+        "",
+        "| what | beside | target | stretch | measured | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for target in TARGETS:
+        found = read(target, parts)
+        cells = [
+            f"{target.what}",
+            target.beside,
+            _goal(target, target.goal),
+            _goal(target, target.stretch),
+            " / ".join(target.style.format(figure) for figure in found.values()) or NOTHING,
+            verdict(target, found),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def read(target: Target, parts: Sequence[Done]) -> Figures:
+    """The figures of a target, off the first part of its job that has some, and is no sweep."""
+    of_job = [part.report for part in parts if part.job == target.job and not part.sweep]
+    return next((found for report in of_job if (found := target.read(report))), {})
+
+
+def verdict(target: Target, found: Figures) -> str:
+    if not found:
+        return "not measured"
+    if target.reached(found, target.stretch):
+        return "**stretch reached**"
+    return "**reached**" if target.reached(found, target.goal) else "not reached"
+
+
+def _goal(target: Target, goal: Goal | None) -> str:
+    if goal is None:
+        return ""
+    distributions = goal if isinstance(goal, dict) else ("",)
+    sign = "≤" if target.at_most else "≥"
+    return f"{sign} " + " / ".join(target.style.format(at(goal, kind)) for kind in distributions)
+
+
+def _reasons(parts: Sequence[Done]) -> str:
+    """What the notes say on each target that is not reached."""
+    written = notes(NOTES.read_text())
+    lines = [
+        f"- **{target.name}.** {written.get(target.name, 'No note yet.')}"
+        for target in TARGETS
+        if (found := read(target, parts)) and not target.reached(found, target.goal)
+    ]
+    return "\n".join(["### Why not", "", *lines]) if lines else ""
+
+
+def notes(text: str) -> dict[str, str]:
+    """The paragraphs below each ``## heading``."""
+    _, *sections = f"\n{text}".split("\n## ")
+    split = (section.partition("\n") for section in sections)
+    return {heading.strip(): body.strip() for heading, _, body in split}
+
+
+def _section(job: str, parts: Sequence[Done], drawn: dict[str, Done]) -> str:
+    pieces = [f"## {job}", f"{JOBS[job][0].upper()}{JOBS[job][1:]}."]
+    pieces += [
+        f"![{job} along {part.axis}]({FIGURES}/{name})"
+        for name, part in drawn.items()
+        if part.job == job
+    ]
+    pieces += [_table(part) for part in parts if part.job == job]
+    return "\n\n".join(pieces)
+
+
+def _table(part: Done) -> str:
+    table = f"```text\n{part.report.text()}\n```"
+    if part.axis is None and len(part.report.rows) <= LONG:
+        return f"{part.title}\n\n{table}"
+    along = f", along {figures.AXES[part.axis]}" if part.axis else ""
+    count = f"{len(part.report.rows)} cases"
+    return f"<details>\n<summary>{part.title}{along}: {count}</summary>\n\n{table}\n\n</details>"

@@ -1,0 +1,293 @@
+"""The harness in ``benchmarks/``, of measurements that are made up."""
+
+import ctypes
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.append(str(BENCHMARKS))  # its modules import each other by name
+
+import options as command_line  # noqa: E402
+import plan  # noqa: E402
+import report  # noqa: E402
+import results  # noqa: E402
+import roofline  # noqa: E402
+import targets  # noqa: E402
+from harness import Measurement, Roof, Timing  # noqa: E402
+
+FACTS = {
+    "date": "2026-01-02T03:04:05",
+    "processor": "a processor",
+    "processors": 2,
+    "system": "a system",
+    "python": "3",
+    "numpy": "2",
+    "pyembed": "0",
+    "torch": None,
+    "busy_processors": 0.1,
+    "threads": 2,
+    "dtype": "float32",
+    "copy_bytes_per_second": 48e9,
+    "copy": "non-temporal stores",
+    "repeat": 5,
+}
+HEADLINE = {"dim": 64, "ids": 1 << 18, "table": 4_000_000}
+
+
+def measured(seconds, labels=(), *, in_cache=False, **more):
+    """One case: seconds by contestant, ours first, for 1000 rows of 256 bytes."""
+    return Measurement(
+        labels={**HEADLINE, "distribution": "uniform", **dict(labels)},
+        timings=[
+            Timing(name, [0.9 * taken, taken, 1.1 * taken]) for name, taken in seconds.items()
+        ],
+        rows=1000,
+        bytes=512_000,
+        rtol=0.0,
+        atol=0.0,
+        not_compared=[],
+        row_bytes=256,
+        roof=Roof(48e9, 50e6, in_cache),
+        **more,
+    )
+
+
+def made_up():
+    """A part for each job, in which every target has a figure."""
+    both = [{"distribution": kind} for kind in ("uniform", "zipf")]
+    gather = {"pyembed": 1e-5, "np.take": 3e-5, "torch": 1.4e-5}
+    step = {
+        "pyembed": 1e-3,
+        "torch SparseAdam": 13e-3,
+        "Keras Adam": 21e-3,
+        "FBGEMM row-wise Adagrad": 1e-3,
+    }
+    work = ("gather", "scatter_add", "bag", "step")
+    grows = [
+        measured({"pyembed": seconds}, {"table": rows, "work": name})
+        for name in ("gather", "lazy step", "exact step")
+        for rows, seconds in ((100_000, 1e-3), (20_000_000, 1.2e-3))
+    ]
+    found = {
+        "gather": [
+            measured(gather, {**kind, "table": "memory", "dim": dim})
+            for kind in both
+            for dim in (64, 256)
+        ],
+        "lookup": [measured({"pyembed": 1, "F.embedding": 3, "np.take": 3}, at) for at in both],
+        "one_id": [measured({"pyembed": 1, "nn.Embedding": 3, "np.take": 1})],
+        "scatter_add": [
+            measured({"pyembed sorted": 1, "np.add.at": 18, "torch index_add_": 3}, at)
+            for at in both
+        ],
+        "bag": [
+            measured(
+                {"pyembed": 1, "torch embedding_bag": 1.5, "FBGEMM TBE": 2},
+                {**at, "mode": "sum", "bag": 32},
+            )
+            for at in both
+        ],
+        "step": [measured(step, {**at, "optimizer": "adam"}) for at in both],
+        "bag_step": [
+            measured({"pyembed": 1, "FBGEMM row-wise Adagrad": 4.5}, {**at, "bag": bag})
+            for at in both
+            for bag in (1, 32)
+        ],
+        "exact": [measured({"pyembed exact": 1, "lazy": 0.6, "torch dense Adam": 9})],
+        "growth": grows,
+        "threads": [
+            measured({"2 threads": 1, "1 thread": 1.9}, {**at, "work": name})
+            for at in both
+            for name in work
+        ],
+        "onehot": [measured({"pyembed": 1, "one-hot matrix": 99})],
+    }
+    axes = {"growth": "table", "threads": "threads"}
+    parts = [
+        results.Done(job, job, axes.get(job), False, report.timed(cases))
+        for job, cases in found.items()
+    ]
+    extra = [{"extra_bytes": {"pyembed": count}} for count in (82e6, 84e6)]
+    memory = report.Report(["rows"], [["1"]], records=extra)
+    return [*parts, results.Done("memory", "memory", None, False, memory)]
+
+
+def sweep():
+    """A part that is no run of its own: no target is read off it."""
+    cases = [
+        measured({"pyembed": 9.0 * dim, "np.take": 1.0 * dim}, {"dim": dim}) for dim in (3, 64)
+    ]
+    return results.Done("gather", "float32", "dim", True, report.timed(cases))
+
+
+def targets_of(text):
+    """The lines of the table of targets, as cells."""
+    table = text.partition("## Targets")[2].partition("\n## ")[0]
+    return [line[2:-2].split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+
+
+def test_every_target_stands_in_the_report(tmp_path):
+    pytest.importorskip("matplotlib")
+    results.write(tmp_path, FACTS, [*made_up(), sweep()])
+    lines = targets_of((tmp_path / "RESULTS.md").read_text())
+    assert [line[:2] for line in lines] == [[one.what, one.beside] for one in targets.TARGETS]
+    verdicts = [line[-1] for line in lines]
+    assert "not measured" not in verdicts
+    assert {"not reached", "**reached**", "**stretch reached**"} == set(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("beside", "verdict"),
+    [
+        ("np.take(out=, mode='clip')", "**stretch reached**"),  # 3 of 2.5
+        ("torch.index_select(out=)", "not reached"),  # 1.4 of 1.5
+    ],
+)
+def test_a_verdict(beside, verdict):
+    target = next(one for one in targets.TARGETS if one.beside == beside)
+    assert results.verdict(target, results.read(target, made_up())) == verdict
+
+
+def test_goals_may_differ_by_distribution_and_have_an_upper_end():
+    least = targets.Target("", "", "", dict, {"uniform": 1.5, "zipf": 4})
+    assert least.reached({"uniform": 1.5, "zipf": 4}, least.goal)
+    assert not least.reached({"uniform": 1.5, "zipf": 3.9}, least.goal)
+    assert not least.reached({}, least.goal)
+    most = targets.Target("", "", "", dict, 2, at_most=True)
+    assert most.reached({"uniform": 2.0}, most.goal)
+    assert not most.reached({"uniform": 2.1}, most.goal)
+
+
+def test_a_peer_that_is_missing_leaves_a_target_without_a_figure():
+    target = next(one for one in targets.TARGETS if one.beside == "Keras Adam")
+    without = [
+        results.Done("step", "", None, False, report.timed([measured({"pyembed": 1})])),
+    ]
+    assert results.read(target, without) == {}
+    assert results.verdict(target, {}) == "not measured"
+
+
+def test_a_report_is_written_from_what_was_saved(tmp_path):
+    pytest.importorskip("matplotlib")
+    parts = [*made_up(), sweep()]
+    results.save(tmp_path / "times.json", FACTS, parts)
+    for name, source in (("now", (FACTS, parts)), ("later", results.load(tmp_path / "times.json"))):
+        results.write(tmp_path / name, *source)
+    first, second = (sorted(tmp_path.glob(f"{name}/**/*.*")) for name in ("now", "later"))
+    assert len(first) == len(second) == 4  # RESULTS.md and the figures of three sweeps
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    json.loads((tmp_path / "times.json").read_text())
+
+
+def test_figures_of_earlier_reports_go(tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "old.svg").touch()
+    results.write(tmp_path, FACTS, [sweep()])
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["gather-dim.svg"]
+
+
+def test_notes_are_of_targets_that_exist():
+    assert set(results.notes(results.NOTES.read_text())) <= {one.name for one in targets.TARGETS}
+
+
+def test_the_note_of_a_missed_target_stands_in_the_report(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    missed = next(one for one in targets.TARGETS if one.beside == "torch.index_select(out=)")
+    (tmp_path / "notes.md").write_text(f"# Notes\n\n## {missed.name}\n\nThe reason.\n")
+    monkeypatch.setattr(results, "NOTES", tmp_path / "notes.md")
+    results.write(tmp_path, FACTS, made_up())
+    assert f"- **{missed.name}.** The reason." in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_a_table_shows_the_share_of_the_memorys_speed_or_that_it_is_in_the_cache():
+    in_memory, in_cache = measured({"pyembed": 1e-4}), measured({"pyembed": 1e-4}, in_cache=True)
+    shown = report.timed([in_memory, in_cache])
+    assert shown.header[-2:] == ["of copy", "of row reads"]
+    assert [row[-2:] for row in shown.rows] == [["11%", "20%"], ["in cache", "in cache"]]
+
+
+def test_the_plan_names_jobs_and_sweeps_sizes_of_theirs():
+    assert {part.job for part in plan.PLAN} == set(command_line.JOBS)
+    sweeps = [part for part in plan.PLAN if part.sweep]
+    assert all(part.axis in ("dim", "ids", "table") for part in sweeps)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--report", "gather"],
+        ["--report", "--smoke"],
+        ["--into", "somewhere"],
+        ["--from", "no such file"],
+    ],
+)
+def test_a_report_refuses_what_does_not_go_with_it(arguments, capsys):
+    with pytest.raises(SystemExit) as left:
+        command_line.parse(arguments)
+    assert left.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_the_compiled_loops_copy_and_read(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    roofline._built.cache_clear()
+    library = roofline._library()
+    if library is None:
+        pytest.skip(roofline.how())
+    source = np.random.default_rng(0).integers(0, 255, 1 << 12, dtype=np.uint8)
+    memory = np.zeros((1 << 12) + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    target = memory[start : start + len(source)]
+    address = roofline._address
+    for threads in (1, 3):
+        target[:] = 0
+        assert library.copy_seconds(address(target), address(source), len(source), threads, 2) > 0
+        assert np.array_equal(target, source)
+    ids = np.random.default_rng(1).integers(0, len(source) // 12, 101)
+    everything = np.bitwise_xor.reduce(_words(source.reshape(-1)[: len(source) // 12 * 12], ids))
+    seen = ctypes.c_uint64()
+    for threads, outer_only in ((1, False), (3, True)):
+        arguments = (address(source), 12, address(ids), len(ids), 4, outer_only, threads, 1)
+        assert library.read_seconds(*arguments, ctypes.byref(seen)) > 0
+        assert seen.value == everything
+
+
+def _words(table, ids):
+    """What a row of 12 bytes amounts to: its first 8 as a number, each other one as another."""
+    rows = table.reshape(-1, 12)[ids]
+    first = np.ascontiguousarray(rows[:, :8]).view(np.uint64).ravel()
+    return np.concatenate([first, rows[:, 8:].ravel().astype(np.uint64)])
+
+
+def test_without_a_compiler_numpy_copies(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr(roofline, "COPY_BYTES", 1 << 12)
+    roofline._built.cache_clear()
+    try:
+        assert roofline.copy_bandwidth(2) > 0
+        assert roofline.random_rows(256, 2) is None
+        assert "np.copyto" in roofline.how()
+    finally:
+        roofline._built.cache_clear()
+
+
+def test_a_smoke_run_of_a_job_draws_it(tmp_path):
+    pytest.importorskip("matplotlib")
+    subprocess.run(
+        [
+            *(sys.executable, str(BENCHMARKS), "growth", "--smoke"),
+            *("--plot", str(tmp_path), "--json", str(tmp_path / "times.json")),
+        ],
+        check=True,
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    assert (tmp_path / "growth-table.svg").stat().st_size > 1000
+    _, (part,) = results.load(tmp_path / "times.json")
+    assert part.report.measurements[0].ours.name == "pyembed"
