@@ -18,6 +18,7 @@ from report import Report
 DIMS = (1, 3, 16, 64, 100, 256, 1000)
 BATCHES = (1, 16, 256, 4096, 1 << 16, 1 << 20)
 TABLES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+WORDS = {"distributions": ("words",)}
 SMOKE = {"dims": (3, 16), "ids": (1, 300), "rows": (97, 970)}
 
 
@@ -89,6 +90,7 @@ PLAN = (
     Part("gather", "every cell"),
     *_sweeps("gather", ("dim", "ids", "table")),
     Part("lookup", "into a fresh array"),
+    Part("lookup", "the words of English", WORDS),
     Part("one_id", "one id"),
     Part("scatter_add", "262,144 rows"),
     *_sweeps("scatter_add", ("dim", "ids")),
@@ -100,6 +102,7 @@ PLAN = (
         "the other optimizers, on a smaller table",
         {"optimizers": tuple(name for name in OPTIMIZERS if name != "adam"), "rows": (1_000_000,)},
     ),
+    Part("step", "Adam, the words of English", {**WORDS, "optimizers": ("adam",)}),
     *_sweeps(
         "step", ("dim", "ids"), only={"optimizer": "adam"}, optimizers=("adam",), rows=(1 << 16,)
     ),

@@ -58,6 +58,7 @@ def write(folder: Path, facts: dict[str, Any], parts: Sequence[Done]) -> None:
         _introduction(facts),
         _targets(parts),
         _reasons(parts),
+        _settings(facts),
         *(_section(job, parts, drawn) for job in dict.fromkeys(part.job for part in parts)),
     ]
     (folder / "RESULTS.md").write_text("\n\n".join(filter(None, sections)) + "\n")
@@ -149,7 +150,8 @@ def _goal(target: Target, goal: Goal | None) -> str:
         return ""
     distributions = goal if isinstance(goal, dict) else ("",)
     sign = "≤" if target.at_most else "≥"
-    return f"{sign} " + " / ".join(target.style.format(at(goal, kind)) for kind in distributions)
+    style = target.style.replace(".2f", "g")
+    return f"{sign} " + " / ".join(style.format(at(goal, kind)) for kind in distributions)
 
 
 def _reasons(parts: Sequence[Done]) -> str:
@@ -168,6 +170,11 @@ def notes(text: str) -> dict[str, str]:
     _, *sections = f"\n{text}".split("\n## ")
     split = (section.partition("\n") for section in sections)
     return {heading.strip(): body.strip() for heading, _, body in split}
+
+
+def _settings(facts: dict[str, Any]) -> str:
+    lines = [f"- {name}: {text}" for name, text in facts.get("settings", {}).items()]
+    return "\n".join(["## How the peers are set", "", *lines]) if lines else ""
 
 
 def _section(job: str, parts: Sequence[Done], drawn: dict[str, Done]) -> str:

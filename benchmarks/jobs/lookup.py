@@ -37,6 +37,8 @@ def build(cell: Cell) -> Match:
         batches=len(batches),
         rows=cell.ids,
         bytes=moved_bytes(cell),
+        row_bytes=cell.row_bytes,
+        memory=cell.table_bytes,
     )
 
 

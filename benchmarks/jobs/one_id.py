@@ -63,7 +63,13 @@ def _cases(call: str, options: Options) -> list[Case]:
 def build(cell: Cell, call: Call) -> Match:
     table = data.table(cell.rows, cell.dim, cell.dtype)
     batches = streams.pool(cell.distribution, cell.rows, 1)
-    return Match(list(call(table, batches)), batches=len(batches), rows=1, bytes=moved_bytes(cell))
+    return Match(
+        list(call(table, batches)),
+        batches=len(batches),
+        rows=1,
+        bytes=moved_bytes(cell),
+        memory=cell.table_bytes,
+    )
 
 
 def run(options: Options) -> Report:
