@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log10
 from pathlib import Path
+from statistics import fmean
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from harness import Measurement, Timing
 
@@ -23,13 +24,28 @@ AXES = {
     "table": "rows of the table",
     "threads": "threads",
 }
-OURS = "#0072B2"
-# Okabe and Ito's other colours, which stay apart for colour-blind eyes.
-OTHERS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe and Ito's colours, which stay apart for colour-blind eyes, by how a name begins.
+FAMILIES = {
+    ("pyembed", "lazy"): "#0072B2",
+    ("np.", "one-hot"): "#D55E00",
+    ("torch", "F.", "nn."): "#CC79A7",
+    ("numba",): "#E69F00",
+    ("FBGEMM",): "#009E73",
+    ("Keras",): "#56B4E9",
+}
+OURS = "pyembed"
+# For lines of works, which have no family.
+OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+DASHES = ("-", "--", "-.", ":")  # of the first, second … of a family
 LIMIT = "0.55"
-COLUMNS = 2
 PANEL = (6.2, 3.6)  # inches
+FEW = (
+    300  # times from the lowest to the highest: then 2 and 5 are marked too, not only powers of 10
+)
 LABEL_GAP = 0.065  # of a panel's height, from one line's name to the next
+
+
+Styles = Mapping[str, Mapping[str, str]]  # by the name of a line
 
 
 @dataclass(frozen=True)
@@ -74,47 +90,50 @@ def swept(measurements: Sequence[Measurement]) -> list[str]:
 
 def draw(path: Path, shown: Sequence[Panel], axis: str, heading: str) -> None:
     """Draw and save; the ending of ``path`` is the format."""
-    rows = ceil(len(shown) / COLUMNS)
-    columns = min(COLUMNS, len(shown))
+    columns = min(len(shown), 3 if len(shown) == 3 else 2)
+    rows = ceil(len(shown) / columns)
     figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.4), layout="constrained")
     figure.suptitle(heading, fontweight="bold", x=0.01, ha="left")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=axis != "threads")
-    colors = _colors(shown)
+    styles = _styles(shown)
     for axes, panel in zip(grid.flat, shown, strict=False):
-        _draw_panel(axes, panel, axis, colors)
+        _draw_panel(axes, panel, axis, styles)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("ns a row")
     for axes, panel in zip(grid.flat, shown, strict=False):  # once all limits are known
-        _name_lines(axes, panel, colors)
+        _name_lines(axes, panel, styles)
     with matplotlib.rc_context({"svg.hashsalt": path.name}):
         dated = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
         figure.savefig(path, dpi=100, **dated)
 
 
-def _draw_panel(axes: Axes, panel: Panel, axis: str, colors: Mapping[str, str]) -> None:
+def _draw_panel(axes: Axes, panel: Panel, axis: str, styles: Styles) -> None:
     if panel.limit is not None:
         axes.plot(panel.limit.x, panel.limit.middle, color=LIMIT, linestyle=":", linewidth=1.5)
     for line in reversed(panel.lines):  # ours on top
-        color = colors[line.name]
-        axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.15, linewidth=0)
-        width = 2.4 if line is panel.lines[0] else 1.3
-        axes.plot(line.x, line.middle, color=color, marker="o", markersize=3.5, linewidth=width)
+        style = styles[line.name]
+        band = {"color": style["color"], "alpha": 0.15, "linewidth": 0}
+        axes.fill_between(line.x, line.low, line.high, **band)
+        width = 2.4 if line.name.startswith(OURS) else 1.3
+        axes.plot(line.x, line.middle, **style, marker="o", markersize=3.5, linewidth=width)
     axes.set(xscale="log", yscale="log", title=panel.title, xlabel=AXES[axis])
     values = sorted({x for line in panel.lines for x in line.x})
     axes.set_xticks(_apart(values), [_short(value) for value in _apart(values)])
     axes.xaxis.set_minor_locator(NullLocator())
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < FEW else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _name_lines(axes: Axes, panel: Panel, colors: Mapping[str, str]) -> None:
+def _name_lines(axes: Axes, panel: Panel, styles: Styles) -> None:
     """Each line's name to the right of its end, moved apart where ends are close."""
     low, high = (log10(limit) for limit in axes.get_ylim())
-    ends = [(line, colors[line.name]) for line in panel.lines]
+    ends = [(line, styles[line.name]["color"]) for line in panel.lines]
     if panel.limit is not None:
         ends.append((panel.limit, LIMIT))
     ends.sort(key=lambda end: end[0].middle[-1])
@@ -127,19 +146,20 @@ def _name_lines(axes: Axes, panel: Panel, colors: Mapping[str, str]) -> None:
             color=color,
             va="center",
             fontsize="small",
-            fontweight="bold" if line is panel.lines[0] else "normal",
+            fontweight="bold" if line.name.startswith(OURS) else "normal",
             annotation_clip=False,
         )
 
 
 def _spread(heights: Sequence[float]) -> list[float]:
-    """Ascending heights with a gap between neighbours, the whole as little moved as that allows."""
-    raised: list[float] = []
-    for height in heights:
-        raised.append(max(height, raised[-1] + LABEL_GAP) if raised else height)
-    excess = sum(after - before for before, after in zip(heights, raised, strict=True))
-    shift = excess / len(heights) if heights else 0.0
-    return [height - shift for height in raised]
+    """Ascending heights with a gap between neighbours; only those too close are moved."""
+    blocks: list[list[float]] = []  # of neighbours that touch; each less the gaps below it
+    for place, height in enumerate(heights):
+        blocks.append([height - place * LABEL_GAP])
+        while len(blocks) > 1 and fmean(blocks[-2]) > fmean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    lows = [fmean(block) for block in blocks for _ in block]
+    return [low + place * LABEL_GAP for place, low in enumerate(lows)]
 
 
 def _lines(group: Sequence[Measurement], axis: str) -> list[Line]:
@@ -224,11 +244,20 @@ def _panel_title(one: Measurement, title: str) -> str:
     return ", ".join(word for word in (title, *words) if word)
 
 
-def _colors(shown: Sequence[Panel]) -> dict[str, str]:
-    """Ours blue; the others in the order in which they come."""
-    names = dict.fromkeys(line.name for panel in shown for line in panel.lines)
-    palette = (OURS, *OTHERS)
-    return {name: palette[place % len(palette)] for place, name in enumerate(names)}
+def _styles(shown: Sequence[Panel]) -> dict[str, dict[str, str]]:
+    """A colour a family of contestants, the same in all figures; dashes tell its members apart."""
+    names = list(dict.fromkeys(line.name for panel in shown for line in panel.lines))
+    colors = [_family_color(name) for name in names]
+    if None in colors:
+        return {name: {"color": OTHERS[place % 4]} for place, name in enumerate(names)}
+    return {
+        name: {"color": color, "linestyle": DASHES[colors[:place].count(color) % 4]}
+        for place, (name, color) in enumerate(zip(names, colors, strict=True))
+    }
+
+
+def _family_color(name: str) -> str | None:
+    return next((color for starts, color in FAMILIES.items() if name.startswith(starts)), None)
 
 
 def _apart(values: Sequence[float]) -> list[float]:
