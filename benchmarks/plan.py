@@ -16,8 +16,9 @@ from options import OPTIMIZERS, Options
 from report import Report
 
 DIMS = (1, 3, 16, 64, 100, 256, 1000)
-BATCHES = (1, 16, 256, 4096, 1 << 16, 1 << 20)
+BATCHES = (1, 64, 1 << 12, 1 << 16, 1 << 20)
 TABLES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+ONE_HOT = (1_000, 16_000, 256_000, 1_000_000, 4_000_000)
 WORDS = {"distributions": ("words",)}
 SMOKE = {"dims": (3, 16), "ids": (1, 300), "rows": (97, 970)}
 
@@ -111,5 +112,5 @@ PLAN = (
     Part("growth", "growing tables", axis="table"),
     Part("threads", "1 thread and more", axis="threads"),
     Part("memory", "memory"),
-    Part("onehot", "growing tables", axis="table"),
+    Part("onehot", "growing tables", {"rows": ONE_HOT}, axis="table"),
 )

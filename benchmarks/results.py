@@ -31,6 +31,7 @@ class Done:
     title: str
     axis: str | None
     sweep: bool
+    seconds: float  # that it took
     report: Report
 
 
@@ -55,7 +56,7 @@ def write(folder: Path, facts: dict[str, Any], parts: Sequence[Done]) -> None:
     for old in set(pictures.glob("*.svg")) - {pictures / name for name in drawn}:
         old.unlink()
     sections = [
-        _introduction(facts),
+        _introduction(facts, sum(part.seconds for part in parts)),
         _targets(parts),
         _reasons(parts),
         _settings(facts),
@@ -92,10 +93,11 @@ def _draw(folder: Path, parts: Sequence[Done]) -> dict[str, Done]:
     return {name: part for name, part in drawn.items() if shown[name]}
 
 
-def _introduction(facts: dict[str, Any]) -> str:
+def _introduction(facts: dict[str, Any], seconds: float) -> str:
     return f"""# Results
 
-Written by `python benchmarks --report` on {facts["date"][:10]}; not edited by hand.
+Written by `python benchmarks --report` on {facts["date"][:10]}, in {seconds / 60:.0f} minutes; not
+edited by hand.
 
 ```text
 {machine.heading(facts)}

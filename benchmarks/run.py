@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import data
 import keras_parent
@@ -32,6 +33,7 @@ def run(options: Options) -> int:
         print("Smoke run: sizes are tiny and the times mean nothing.")
     done: list[Done] = []
     for part in plan.PLAN if options.report else map(Part, options.jobs):
+        started = time.perf_counter()
         try:
             report = part.run(options)
         except Disagreement as difference:
@@ -46,8 +48,11 @@ def run(options: Options) -> int:
             data.forget()
             streams.forget()
             keras_parent.forget()
-        done.append(Done(part.job, part.title, part.axis, part.sweep, report))
+        seconds = time.perf_counter() - started
+        done.append(Done(part.job, part.title, part.axis, part.sweep, seconds, report))
         print(f"\n{part.job}: {part.title or JOBS[part.job]}\n{report.text()}", flush=True)
+        if options.report:
+            print(f"({seconds:.0f} s)", flush=True)
     print("\n" + "\n".join(line for one in done for line in one.report.summary))
     _keep(options, facts, done)
     return 0

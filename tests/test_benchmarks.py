@@ -1,6 +1,7 @@
 """The harness in ``benchmarks/``, of measurements that are made up."""
 
 import ctypes
+import dataclasses
 import json
 import subprocess
 import sys
@@ -109,12 +110,12 @@ def made_up():
     }
     axes = {"growth": "table", "threads": "threads"}
     parts = [
-        results.Done(job, job, axes.get(job), False, report.timed(cases))
+        results.Done(job, job, axes.get(job), False, 1.0, report.timed(cases))
         for job, cases in found.items()
     ]
     extra = [{"extra_bytes": {"pyembed": count}} for count in (82e6, 84e6)]
     memory = report.Report(["rows"], [["1"]], records=extra)
-    return [*parts, results.Done("memory", "memory", None, False, memory)]
+    return [*parts, results.Done("memory", "memory", None, False, 1.0, memory)]
 
 
 def sweep():
@@ -122,7 +123,7 @@ def sweep():
     cases = [
         measured({"pyembed": 9.0 * dim, "np.take": 1.0 * dim}, {"dim": dim}) for dim in (3, 64)
     ]
-    return results.Done("gather", "float32", "dim", True, report.timed(cases))
+    return results.Done("gather", "float32", "dim", True, 1.0, report.timed(cases))
 
 
 def targets_of(text):
@@ -163,10 +164,18 @@ def test_goals_may_differ_by_distribution_and_have_an_upper_end():
     assert not most.reached({"uniform": 2.1}, most.goal)
 
 
+def test_tables_that_were_skipped_are_not_called_flat():
+    (growth,) = (part.report for part in made_up() if part.job == "growth")
+    flat = targets.flatness("gather")
+    assert flat(growth) == {"uniform": pytest.approx(1.2)}
+    small = [record for record in growth.records if record["labels"]["table"] < targets.LARGEST]
+    assert flat(dataclasses.replace(growth, records=small)) == {}
+
+
 def test_a_peer_that_is_missing_leaves_a_target_without_a_figure():
     target = next(one for one in targets.TARGETS if one.beside == "Keras Adam")
     without = [
-        results.Done("step", "", None, False, report.timed([measured({"pyembed": 1})])),
+        results.Done("step", "", None, False, 1.0, report.timed([measured({"pyembed": 1})])),
     ]
     assert results.read(target, without) == {}
     assert results.verdict(target, {}) == "not measured"
