@@ -124,7 +124,7 @@ def _draw_panel(axes: Axes, panel: Panel, axis: str, styles: Styles) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < FEW else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
@@ -273,8 +273,5 @@ def _apart(values: Sequence[float]) -> list[float]:
 
 
 def _short(value: float) -> str:
-    """``300``, ``16k``, ``4M``: sizes as they are said."""
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if value >= 10 * size or (value >= size and value % size == 0):
-            return f"{value / size:.3g}{unit}"
-    return f"{value:g}"
+    """``65,536``, but ``20M``."""
+    return f"{value / 1e6:.3g}M" if value >= 1e6 else f"{value:,.0f}"
