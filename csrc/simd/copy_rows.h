@@ -16,29 +16,51 @@ PYEMBED_INLINE void copy_row(const T* __restrict from, i64 dim, T* __restrict to
     if (column < dim) memcpy(to + dim - width, from + dim - width, width * sizeof(T));
 }
 
-template <class T>
-PYEMBED_INLINE void copy_row(const T* __restrict from, i64 dim, T* __restrict to) {
+// How narrow rows are copied: a loop over so few numbers would cost more than they do.
+template <int width>
+struct NarrowRow {
+    template <class T>
+    PYEMBED_INLINE void operator()(const T* __restrict from, i64, T* __restrict to) const {
+        memcpy(to, from, width * sizeof(T));
+    }
+};
+
+template <int width>
+struct BlocksOfRow {
+    template <class T>
+    PYEMBED_INLINE void operator()(const T* __restrict from, i64 dim, T* __restrict to) const {
+        copy_row<width>(from, dim, to);
+    }
+};
+
+// Calls use(copy) with what copies rows of that width fastest, chosen once for all of them.
+template <class T, class Use>
+PYEMBED_INLINE void with_copy_of_row(i64 dim, Use use) {
     constexpr int wide = 64 / sizeof(T);
     constexpr int narrow = 16 / sizeof(T);
-    if (dim >= wide)
-        copy_row<wide>(from, dim, to);
-    else if (dim >= narrow)
-        copy_row<narrow>(from, dim, to);
-    else
-        for (i64 column = 0; column < dim; ++column) to[column] = from[column];
+    if (dim >= wide) return use(BlocksOfRow<wide>());
+    if (dim == 8) return use(NarrowRow<8>());
+    if (dim == 4) return use(NarrowRow<4>());
+    if (dim == 3) return use(NarrowRow<3>());
+    if (dim == 2) return use(NarrowRow<2>());
+    if (dim == 1) return use(NarrowRow<1>());
+    if (dim > 0) return use(BlocksOfRow<narrow>());
 }
 
 template <class T>
 void copy_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride) {
     const i64 distance = rows_ahead<T>(table.dim);
-    for (i64 i = 0; i < n; ++i, out += out_stride) {
-        const i64 next = i + distance;
-        if (next < n + ahead && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
-        if (rows[i] >= 0)
-            copy_row(table.row(rows[i]), table.dim, out);
-        else
-            memset(out, 0, static_cast<size_t>(table.dim) * sizeof(T));
-    }
+    with_copy_of_row<T>(table.dim, [&](auto copy) {
+        for (i64 i = 0; i < n; ++i) {
+            const i64 next = i + distance;
+            if (next < n + ahead && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+            T* const to = out + i * out_stride;
+            if (rows[i] >= 0)
+                copy(table.row(rows[i]), table.dim, to);
+            else
+                memset(to, 0, static_cast<size_t>(table.dim) * sizeof(T));
+        }
+    });
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ class LineStream {
     PYEMBED_INLINE void write(const T* row, i64 dim) {
         for (i64 column = 0; column < dim; column += piece) {
             const i64 count = dim - column < piece ? dim - column : piece;
-            copy_row(row + column, count, reinterpret_cast<T*>(buffer_ + filled_));
+            T* const to = reinterpret_cast<T*>(buffer_ + filled_);
+            with_copy_of_row<T>(count, [&](auto copy) { copy(row + column, count, to); });
             added(count);
         }
     }
