@@ -20,15 +20,21 @@ from rest import rest
 
 
 class Adam:
-    """``Embedding`` and ``Adam`` in a ``tf.function`` compiled by XLA.
+    """``Embedding`` and ``Adam`` in a ``tf.function``, as ``fit`` has it; or ``tuned``.
 
-    The gradient is made dense before Keras's optimizer has it. So XLA needs two thirds of the time
-    and memory, and duplicate ids are summed as they should: of ``IndexedSlices`` Keras would square
-    each duplicate apart.
+    Then XLA compiles it, and the gradient is made dense before Keras's optimizer has it. So XLA
+    needs two thirds of the time and memory, and duplicate ids are summed as they should: of
+    ``IndexedSlices`` Keras squares each duplicate apart.
     """
 
     def __init__(
-        self, folder: str, rows: int, dim: int, dtype: str, settings: dict[str, float]
+        self,
+        folder: str,
+        rows: int,
+        dim: int,
+        dtype: str,
+        tuned: bool,
+        settings: dict[str, float],
     ) -> None:
         import keras
         import tensorflow as tf
@@ -40,12 +46,14 @@ class Adam:
         optimizer = keras.optimizers.Adam(**settings)
         optimizer.build(variables)
 
-        @tf.function(jit_compile=True)
+        @tf.function(jit_compile=tuned)
         def step(ids: Any, dy: Any) -> Any:
             with tf.GradientTape() as tape:
                 output = table(ids)
             (gradient,) = tape.gradient(output, variables, output_gradients=[dy])
-            optimizer.apply([tf.convert_to_tensor(gradient)], variables)
+            if tuned:
+                gradient = tf.convert_to_tensor(gradient)
+            optimizer.apply([gradient], variables)
             return optimizer.iterations + 0
 
         self._weights, self._step = variables[0], step
@@ -82,15 +90,16 @@ def main(threads: int) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    table = None
+    tables: dict[int, Adam] = {}
     for line in sys.stdin:
-        order, arguments = json.loads(line)
+        order, number, arguments = json.loads(line)
         answer = None
         if order == "make":
-            table = None  # first free the one before
-            table = Adam(**arguments)
+            tables[number] = Adam(**arguments)
+        elif order == "drop":
+            del tables[number]
         else:
-            answer = getattr(table, order)()
+            answer = getattr(tables[number], order)()
         print(json.dumps(answer), file=answers, flush=True)
 
 

@@ -11,7 +11,9 @@ import json
 import subprocess
 import sys
 import tempfile
+import weakref
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -58,34 +60,41 @@ def _version(python: str) -> str | None:
 
 
 class KerasAdam:
-    """``keras.layers.Embedding`` and ``keras.optimizers.Adam``; one at a time, the latest."""
+    """``keras.layers.Embedding`` and ``keras.optimizers.Adam``, as they are or ``tuned``."""
 
     bag = 1
     times_itself = True
+    _numbers = count()
 
-    def __init__(self, rows: int, dim: int, dtype: str, **settings: float) -> None:
+    def __init__(self, rows: int, dim: int, dtype: str, tuned: bool, **settings: float) -> None:
         self._shape, self._dtype, self._process = (rows, dim), dtype, _running()
-        self._process.ask(
+        self._number = next(self._numbers)
+        self._ask(
             "make",
             folder=self._process.folder,
             rows=rows,
             dim=dim,
             dtype=dtype,
+            tuned=tuned,
             settings=settings,
         )
+        weakref.finalize(self, self._process.drop, self._number).atexit = False
 
     def start(self, weights: Array) -> None:
         self._process.give(weights=weights)
-        self._process.ask("start")
+        self._ask("start")
 
     def step(self, ids: Ids, dy: Array) -> float:
         self._process.give(ids=ids, dy=dy)
-        return float(self._process.ask("step"))
+        return float(self._ask("step"))
 
     def weights(self) -> Array:
         """A copy, in a file."""
-        self._process.ask("save")
+        self._ask("save")
         return np.memmap(self._process.folder + "/weights", self._dtype, "r", shape=self._shape)
+
+    def _ask(self, order: str, **arguments: Any) -> Any:
+        return self._process.ask(order, self._number, **arguments)
 
 
 class _Process:
@@ -107,10 +116,15 @@ class _Process:
         for name, array in arrays.items():
             array.tofile(f"{self.folder}/{name}")
 
-    def ask(self, order: str, **arguments: Any) -> Any:
-        """Have something done, and wait for it."""
+    def drop(self, number: int) -> None:
+        """Free a table, unless all have gone with the process."""
+        if self._child.poll() is None:
+            self.ask("drop", number)
+
+    def ask(self, order: str, number: int, **arguments: Any) -> Any:
+        """Have something done with the table of that number, and wait for it."""
         try:
-            print(json.dumps([order, arguments]), file=self._child.stdin, flush=True)
+            print(json.dumps([order, number, arguments]), file=self._child.stdin, flush=True)
             answer = self._child.stdout.readline()
         except BrokenPipeError:
             answer = ""

@@ -77,6 +77,7 @@ CONTESTS = {
             "pyembed": sides.LAZY_ADAM,
             "torch SparseAdam": sides.TORCH_SPARSE_ADAM,
             "Keras Adam": _other(sides.KERAS_ADAM),
+            "Keras Adam, tuned": _other(sides.KERAS_ADAM_TUNED),
             "FBGEMM row-wise Adagrad": _other(sides.fbgemm_row_wise_adagrad()),
         },
     ),

@@ -24,11 +24,12 @@ JOBS = {
     "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",
     "growth": "the time that a touched row takes, as the table grows",
     "threads": "the same work by one thread, and by more",
+    "isa": "each kernel with each instruction set",
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "rowwise_adagrad", "rmsprop", "adam")
-DISTRIBUTIONS = ("uniform", "zipf", "words")
+DISTRIBUTIONS = ("uniform", "zipf", "hot", "words")
 USUAL_DISTRIBUTIONS = ("uniform", "zipf")  # words are downloaded, so only on request
 DTYPES = ("float32", "float64")
 TABLE_SIZES = ("cache", "memory")

@@ -20,6 +20,7 @@ BATCHES = (1, 64, 1 << 12, 1 << 16, 1 << 20)
 TABLES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 ONE_HOT = (1_000, 16_000, 256_000, 1_000_000, 4_000_000)
 WORDS = {"distributions": ("words",)}
+HOT = {"distributions": ("hot",)}
 SMOKE = {"dims": (3, 16), "ids": (1, 300), "rows": (97, 970)}
 
 
@@ -94,6 +95,7 @@ PLAN = (
     Part("lookup", "the words of English", WORDS),
     Part("one_id", "one id"),
     Part("scatter_add", "262,144 rows"),
+    Part("scatter_add", "one id in half of the batch", HOT),
     *_sweeps("scatter_add", ("dim", "ids")),
     Part("bag", "every mode"),
     *_sweeps("bag", ("dim", "ids"), only={"mode": "sum", "bag": 32}),
@@ -103,6 +105,7 @@ PLAN = (
         "the other optimizers, on a smaller table",
         {"optimizers": tuple(name for name in OPTIMIZERS if name != "adam"), "rows": (1_000_000,)},
     ),
+    Part("step", "Adam, one id in half of the batch", {**HOT, "optimizers": ("adam",)}),
     Part("step", "Adam, the words of English", {**WORDS, "optimizers": ("adam",)}),
     *_sweeps(
         "step", ("dim", "ids"), only={"optimizer": "adam"}, optimizers=("adam",), rows=(1 << 16,)
@@ -111,6 +114,7 @@ PLAN = (
     Part("exact", "exact Adam"),
     Part("growth", "growing tables", axis="table"),
     Part("threads", "1 thread and more", axis="threads"),
+    Part("isa", "every kernel"),
     Part("memory", "memory"),
     Part("onehot", "growing tables", {"rows": ONE_HOT}, axis="table"),
 )

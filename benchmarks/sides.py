@@ -83,7 +83,10 @@ LAZY_ADAM = ours(pe.SparseAdam, **_ADAM)
 EXACT_ADAM = ours(pe.SparseAdam, **_ADAM, update="exact")
 TORCH_SPARSE_ADAM = torch("SparseAdam", betas=BETAS, eps=EPSILON)
 TORCH_DENSE_ADAM = torch_dense("Adam", betas=BETAS, eps=EPSILON, fused=True)
-KERAS_ADAM = Side(partial(KerasAdam, learning_rate=LEARNING_RATE, **_ADAM), "keras")
+KERAS_ADAM, KERAS_ADAM_TUNED = (
+    Side(partial(KerasAdam, tuned=tuned, learning_rate=LEARNING_RATE, **_ADAM), "keras")
+    for tuned in (False, True)
+)
 ROW_WISE_ADAGRAD = ours(pe.SparseRowWiseAdagrad, **_FROM_ZERO)
 
 

@@ -1,4 +1,4 @@
-"""Streams of ids: which rows a batch asks for, uniform, Zipf's, or as words are used."""
+"""Streams of ids: which rows a batch asks for: all alike, Zipf's, mostly one, or those of words."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ def zipf(rows: int) -> Sampler:
     return _ranked(rows, np.arange(1, rows + 1, dtype=np.float64) ** -ZIPF_EXPONENT)
 
 
+def hot(rows: int) -> Sampler:
+    """Half of the ids are one row, as of words that are in no vocabulary; the others are Zipf's."""
+    others = zipf(rows)
+
+    def sample(rng: np.random.Generator, shape: tuple[int, ...]) -> Ids:
+        return np.where(rng.random(shape) < 0.5, rows // 2, others(rng, shape))
+
+    return sample
+
+
 def words(rows: int) -> Sampler:
     """The r-th most frequent row is looked up as often as the r-th most frequent English word.
 
@@ -63,7 +73,7 @@ def _ranked(rows: int, weights: NDArray[np.float64]) -> Sampler:
     return sample
 
 
-SAMPLERS = {"uniform": uniform, "zipf": zipf, "words": words}
+SAMPLERS = {"uniform": uniform, "zipf": zipf, "hot": hot, "words": words}
 
 
 @lru_cache(maxsize=1)

@@ -83,7 +83,7 @@ def test_a_process_without_keras_says_so_and_leaves_nothing(load, tmp_path):
     assert keras_parent.version() is None
     try:
         with pytest.raises(RuntimeError, match="No module named 'tensorflow'"):
-            keras_parent.KerasAdam(3, 2, "float32")
+            keras_parent.KerasAdam(3, 2, "float32", tuned=True)
         folder = Path(keras_parent._process.folder)
         assert folder.is_dir()
     finally:

@@ -33,12 +33,12 @@ ALLOWED = {"float64": 1e-10, "float32": 1e-5}
 
 FULL = Axes(dims=(64,), ids=(1 << 14, 1 << 18), rows=(4_000_000,), distributions=("uniform",))
 SMOKE = Axes(dims=(3,), ids=(30,), rows=(97,), distributions=("uniform",))
-LAZY, DENSE, KERAS = "lazy", "torch dense Adam", "Keras Adam"
+LAZY, DENSE, KERAS = "lazy", "torch dense Adam", "Keras Adam, tuned"
 SIDES = {
     "pyembed exact": sides.EXACT_ADAM,
     LAZY: replace(sides.LAZY_ADAM, same=False),
     DENSE: sides.TORCH_DENSE_ADAM,
-    KERAS: sides.KERAS_ADAM,
+    KERAS: sides.KERAS_ADAM_TUNED,
 }
 STATE_ARRAYS = 2  # first and second moment
 

@@ -1,0 +1,109 @@
+"""The same work with each instruction set that this processor has, kernel by kernel.
+
+One thread, and a table in the second-level cache, where arithmetic counts, or in memory, where it
+may not. The set is chosen as the library loads (``PYEMBED_ISA``), so each is timed in processes of
+its own, which take turns.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+
+import data
+import pyembed as pe
+import streams
+from optimizers import CONTESTS
+from options import Options
+from report import Report
+
+DIM, IDS, BAG = 64, 1 << 14, 32
+TABLES = {"cache": 1_000, "memory": 4_000_000}
+SMOKE = {"cache": 97}
+ROUNDS, CALLS, WARM = 3, 11, 3
+Times = dict[tuple[str, str], float]  # seconds of a call, by kernel and table
+
+
+def run(options: Options) -> Report:
+    sets = pe.show_config("dicts")["isa_available"]
+    tables, rounds = (SMOKE, 1) if options.smoke else (TABLES, ROUNDS)
+    found: dict[str, list[Times]] = {name: [] for name in sets}
+    for _ in range(rounds):
+        for name in sets:
+            found[name].append(_in_fresh_process(name, tables, options.dtype))
+    best = {name: _fastest(times) for name, times in found.items()}
+    return Report(
+        ["kernel", "table", f"{sets[0]} us", *(f"{name} gains" for name in sets[1:])],
+        [_row(key, best) for key in best[sets[0]]],
+        [
+            f"{IDS:,} uniform ids, rows of {DIM}, 1 thread; gains: how many times as fast as "
+            f"{sets[0]}, each the best of {rounds} processes' medians."
+        ],
+        records=[
+            {"isa": name, "kernel": k, "table": t, "seconds": s}
+            for name, times in best.items()
+            for (k, t), s in times.items()
+        ],
+    )
+
+
+def _in_fresh_process(isa: str, tables: dict[str, int], dtype: str) -> Times:
+    os.environ["PYEMBED_ISA"] = isa
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            return process.submit(measure, tables, dtype).result()
+    finally:
+        del os.environ["PYEMBED_ISA"]
+
+
+def measure(tables: dict[str, int], dtype: str) -> Times:
+    """Every kernel on every table, here."""
+    pe.set_num_threads(1)
+    return {
+        (kernel, size): _median(call, batches)
+        for size, rows in tables.items()
+        for batches in [streams.pool("uniform", rows, IDS)]
+        for kernel, call in _kernels(rows, dtype)
+    }
+
+
+def _kernels(rows: int, dtype: str) -> Iterator[tuple[str, Callable[[streams.Ids], object]]]:
+    table = data.whole_numbers((rows, DIM), dtype)
+    dy = data.whole_numbers((IDS, DIM), dtype)
+    out, offsets = np.empty_like(dy), np.arange(0, IDS, BAG)
+    yield "gather", partial(pe.ops.gather, table, out=out)
+    for mode in ("sum", "max"):
+        bag = partial(pe.ops.gather_bag, table, offsets=offsets, mode=mode)
+        yield f"bag, {mode} of {BAG}", partial(bag, out=out[: len(offsets)])
+    yield "scatter_add", partial(pe.ops.scatter_add, table, rows=dy)
+    layer = pe.Embedding.from_pretrained(table, trainable=True, max_norm=1e30)
+    yield "lookup with max_norm", partial(layer, out=out)
+    for name, contest in CONTESTS.items():
+        trainer = contest.sides["pyembed"].make(rows, DIM, dtype)
+        yield f"step, {name}", partial(trainer.step, dy=dy)
+    filled = pe.initializers.RandomUniform(seed=1)
+    yield f"fill {IDS:,} rows", lambda ids: filled((IDS, DIM), dtype)
+
+
+def _median(call: Callable[[streams.Ids], object], batches: list[streams.Ids]) -> float:
+    seconds = []
+    for turn in range(WARM + CALLS):
+        started = time.perf_counter()
+        call(batches[turn % len(batches)])
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[WARM:]))
+
+
+def _fastest(times: list[Times]) -> Times:
+    return {key: min(one[key] for one in times) for key in times[0]}
+
+
+def _row(key: tuple[str, str], best: dict[str, Times]) -> list[str]:
+    base, *others = (times[key] for times in best.values())
+    return [*key, f"{base * 1e6:,.0f}", *(f"{base / other:.2f}x" for other in others)]
