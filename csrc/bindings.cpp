@@ -119,6 +119,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
 
     module.def("set_num_threads", set_max_threads, py::arg("n"));
     module.def("get_num_threads", max_threads);
+    module.def("follow_num_threads", follow_max_threads, py::arg("n"));
     module.def("config", config);
     module.def("release_memory", release_memory);
 }

@@ -45,7 +45,8 @@ struct RmsProp {
     T decay;
     T rho;
     T rho_complement;  // 1 - rho
-    T epsilon;
+    T epsilon;         // within the root
+    T epsilon_outside;
 };
 
 // state (V, 2, D): the moments m and v of a row side by side

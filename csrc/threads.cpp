@@ -8,7 +8,8 @@
 namespace pyembed {
 namespace {
 
-std::atomic<int> chosen{0};  // 0: follow OpenMP
+std::atomic<int> chosen{0};    // 0: follow the host library
+std::atomic<int> followed{0};  // 0: follow OpenMP
 std::atomic<int> forks{0};
 
 #if defined(PYEMBED_HAS_FORK)
@@ -20,8 +21,11 @@ std::atomic<int> forks{0};
 int max_threads() {
 #if defined(_OPENMP)
     if (is_forked_child()) return 1;
-    const int n = chosen.load(std::memory_order_relaxed);
-    return n > 0 ? n : omp_get_max_threads();
+    for (const std::atomic<int>* said : {&chosen, &followed}) {
+        const int n = said->load(std::memory_order_relaxed);
+        if (n > 0) return n;
+    }
+    return omp_get_max_threads();
 #else
     return 1;
 #endif
@@ -29,6 +33,10 @@ int max_threads() {
 
 void set_max_threads(int n) {
     chosen = n;
+}
+
+void follow_max_threads(int n) {
+    followed = n;
 }
 
 bool is_forked_child() {

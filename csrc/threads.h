@@ -15,9 +15,11 @@
 
 namespace pyembed {
 
-// The most threads that a call may use: what set_num_threads said, else what OpenMP's settings say.
+// The most threads that a call may use: what set_num_threads said, else what the host library that is
+// followed uses itself, else what OpenMP's settings say.
 int max_threads();
 void set_max_threads(int n);
+void follow_max_threads(int n);
 
 // True in a child made by fork: the parent's threads do not exist there, and an OpenMP runtime that has
 // used them would wait for them for ever. Such a child works in its calling thread alone.

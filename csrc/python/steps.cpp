@@ -45,11 +45,12 @@ void step_row_wise_adagrad(const SortedGradient& gradient, py::handle state, dou
 }
 
 void step_rms_prop(const SortedGradient& gradient, py::handle state, double learning_rate, double decay,
-                   double rho, double epsilon) {
+                   double rho, double epsilon, double epsilon_outside) {
     gradient.step([&](const auto& plan) {
         using T = ElementOf<decltype(plan)>;
-        const RmsProp<T> rule{static_cast<T>(learning_rate), static_cast<T>(decay), static_cast<T>(rho),
-                              static_cast<T>(1.0 - rho), static_cast<T>(epsilon)};
+        const RmsProp<T> rule{static_cast<T>(learning_rate), static_cast<T>(decay),
+                              static_cast<T>(rho),           static_cast<T>(1.0 - rho),
+                              static_cast<T>(epsilon),       static_cast<T>(epsilon_outside)};
         gradient.apply(plan, kernels<T>().rms_prop, rule, gradient.state_rows<T>(state, 1, plan.dim()));
     });
 }
@@ -102,7 +103,7 @@ void bind_steps(py::class_<SortedGradient>& gradient) {
         .def("step_row_wise_adagrad", step_row_wise_adagrad, py::arg("state"), py::arg("learning_rate"),
              py::arg("decay"), py::arg("epsilon"))
         .def("step_rms_prop", step_rms_prop, py::arg("state"), py::arg("learning_rate"), py::arg("decay"),
-             py::arg("rho"), py::arg("epsilon"))
+             py::arg("rho"), py::arg("epsilon"), py::arg("epsilon_outside") = 0.0)
         .def("step_adam", step_adam, py::arg("state"), py::arg("learning_rate"), py::arg("decay"),
              py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"), py::arg("corrections"),
              py::arg("row_steps").noconvert() = py::none())

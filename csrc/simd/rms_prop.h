@@ -1,4 +1,5 @@
-// RMSprop (Hinton 2012), epsilon within the root as in keras.optimizers.RMSprop.
+// RMSprop (Hinton 2012), epsilon within the root as in keras.optimizers.RMSprop, or outside as in
+// torch.optim.RMSprop.
 #pragma once
 
 #include "../rules.h"
@@ -15,9 +16,10 @@ PYEMBED_INLINE void update(const RmsProp<T>& rule, i64, T* __restrict w, T* __re
     const T rho = rule.rho;
     const T to_v = rule.rho_complement;
     const T epsilon = rule.epsilon;
+    const T outside = rule.epsilon_outside;
     for (i64 k = 0; k < dim; ++k) {
         v[k] = rho * v[k] + to_v * (g[k] * g[k]);
-        w[k] = w[k] * decay - rate * g[k] / square_root(v[k] + epsilon);
+        w[k] = w[k] * decay - rate * g[k] / (square_root(v[k] + epsilon) + outside);
     }
 }
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyembed import _checks
 from pyembed._core import SortedGradient, Table
 from pyembed.layer import TableLayer
+from pyembed.optimizers._bias import bias_correction
 from pyembed.optimizers._exact import terms_and_horizon
 from pyembed.optimizers.base import SparseOptimizer, TableState, writeable
 from pyembed.schedules import LearningRate
@@ -182,8 +183,7 @@ class SparseAdam(SparseOptimizer):
             gradient.step_adam(state.array, *rule, corrections, row_steps)
 
     def _correction(self, t: int) -> float:
-        """Return the bias correction at step count t, in double."""
-        return math.sqrt(1.0 - _power(self.beta_2, t)) / (1.0 - _power(self.beta_1, t))
+        return bias_correction(self.beta_1, self.beta_2, t)
 
     def _corrections_up_to(self, t: int) -> NDArray[np.float64]:
         """Return the bias corrections at 1 … t, or at fewer: the last stands for all after it."""
@@ -195,17 +195,3 @@ class SparseAdam(SparseOptimizer):
             further = [self._correction(step) for step in range(have + 1, enough + 1)]
             self._row_corrections = np.append(self._row_corrections, further)
         return self._row_corrections
-
-
-def _power(base: float, exponent: int) -> float:
-    """Return ``base ** exponent`` by squaring and multiplying.
-
-    Unlike a library's power, whose last bits depend on the processor, this is the same everywhere.
-    """
-    power = 1.0
-    while exponent:
-        if exponent & 1:
-            power *= base
-        base *= base
-        exponent >>= 1
-    return power
