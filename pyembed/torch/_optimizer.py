@@ -1,0 +1,221 @@
+"""What every optimizer does around its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from numpy.typing import NDArray
+
+from pyembed._core import BackwardCall, SortedGradient, Table
+from pyembed.torch._gradients import call_of
+from pyembed.torch._memory import why_unfit
+from pyembed.torch._state import Form, state_rows
+from pyembed.torch._tables import let_go, table_of
+from pyembed.torch._threads import follow_torch
+
+
+class Update(NamedTuple):
+    """One parameter's share of a step, checked: applying it cannot fail."""
+
+    group: dict[str, Any]
+    p: torch.Tensor
+    table: Table
+    gradient: SortedGradient
+
+
+class SparseOptimizer(torch.optim.Optimizer):
+    """Base of the optimizers. A subclass has `_check_group` and `_apply`.
+
+    Parameters
+    ----------
+    params : iterable of torch.Tensor, dict or (str, torch.Tensor)
+    defaults : dict
+        Of the param groups.
+    """
+
+    _dense_peer: ClassVar[str]  # who takes dense gradients
+    _known_gradients: dict[torch.Tensor, list[BackwardCall]]
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        self._check_group(defaults)
+        super().__init__(params, defaults)
+        self._known_gradients = {}
+        self._refuse("Sparse", "requires dense parameter tensors", lambda p: p.is_sparse)
+        self._refuse("Complex", "does not support complex parameters", lambda p: p.is_complex())
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters, with options of its own.
+
+        Parameters
+        ----------
+        param_group : dict
+            ``params``, and what shall differ from the optimizer's defaults.
+
+        Raises
+        ------
+        ValueError
+            If an option's value is not allowed.
+        """
+        if isinstance(param_group, dict):
+            self._check_group({**self.defaults, **param_group})
+        super().add_param_group(param_group)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the rows that gradients touch.
+
+        Gradients are read where they lie, uncoalesced as they are: nothing is copied.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Evaluates the model again, and returns the loss.
+
+        Returns
+        -------
+        object
+            The loss, where there is a closure.
+
+        Raises
+        ------
+        RuntimeError
+            If a gradient is dense.
+        IndexError
+            If a gradient's index is outside its parameter. Whatever is raised, nothing has been
+            written.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        known, self._known_gradients = self._known_gradients, {}
+        follow_torch()
+        applies = [
+            apply
+            for group in self.param_groups
+            for p in group["params"]
+            if (apply := self._prepare(group, p, known.get(p, []))) is not None
+        ]
+        # From here on nothing can be refused.
+        for apply in applies:
+            apply()
+        return loss
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._known_gradients = {}
+        for group in self.param_groups:  # saved by torch's optimizer, perhaps
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+
+    def _prepare(
+        self, group: dict[str, Any], p: torch.Tensor, known: list[BackwardCall]
+    ) -> Callable[[], None] | None:
+        """Return what applies the gradient of one parameter, or None where it has none."""
+        grad = p.grad
+        if grad is None and not known:
+            return None
+        if grad is not None and not grad.is_sparse:
+            raise RuntimeError(
+                f"{type(self).__name__} does not support dense gradients, please consider "
+                f"{self._dense_peer} instead"
+            )
+        why = why_unfit(p)
+        leading = 1 if grad is None else grad.sparse_dim()
+        if why is None and leading > 1 and not p.is_contiguous():
+            why = "it is not contiguous"
+        if why is not None:
+            return self._prepare_unfit(group, p, why)
+        calls = known if grad is None else [*known, call_of(grad)]
+        share = self._share(group, p)
+        factor = -share if group["maximize"] else share
+        if factor != 1.0:
+            calls = [call.scaled(factor) for call in calls]
+        table = table_of(p, leading)
+        self._check_step(group, p)
+        gradient = SortedGradient(table, tuple(calls), for_step=True, l2=share * self._l2(group))
+        update = Update(group, p, table, gradient)
+        return lambda: self._update(update)
+
+    def _prepare_unfit(
+        self, group: dict[str, Any], p: torch.Tensor, why: str
+    ) -> Callable[[], None]:
+        """Return what applies a gradient to a parameter that is no table where it lies."""
+        raise RuntimeError(
+            f"{type(self).__name__} cannot train a parameter of shape {tuple(p.shape)}: {why}"
+        )
+
+    def _update(self, update: Update) -> None:
+        if not self._is_exact(update.group):
+            let_go(update.table)
+        self._apply(update)
+        # A tensor saved for backward that is changed now must be noticed, as in torch's own steps.
+        torch.autograd.graph.increment_version(update.p)
+
+    def _is_exact(self, group: dict[str, Any]) -> bool:
+        """Return whether this optimizer moves rows without a gradient too."""
+        return False
+
+    def _apply(self, update: Update) -> None:
+        raise NotImplementedError
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        """Raise ValueError where an option's value is not allowed."""
+        raise NotImplementedError
+
+    def _check_step(self, group: dict[str, Any], p: torch.Tensor) -> None:
+        """Raise ValueError where options, which may have changed, do not go together."""
+
+    def _share(self, group: dict[str, Any], p: torch.Tensor) -> float:
+        """Return what the gradient, and its penalty, are multiplied by."""
+        return 1.0
+
+    def _l2(self, group: dict[str, Any]) -> float:
+        """Return the factor of the penalty ``l2 * sum(w**2)`` on touched rows."""
+        return 0.5 * float(group["weight_decay"])
+
+    def _array(self, update: Update, *names: str, initial: float = 0.0) -> NDArray[Any]:
+        """Return a parameter's state, (rows, len(names), dim)."""
+        rows, dim = update.table.array.shape
+        form = Form(rows, dim, update.p.shape, update.p.dtype)
+        return state_rows(self.state[update.p], names, form, initial)
+
+    def _refuse(self, kind: str, why: str, is_one: Callable[[torch.Tensor], bool]) -> None:
+        found = [
+            [number, at]
+            for number, group in enumerate(self.param_groups)
+            for at, p in enumerate(group["params"])
+            if is_one(p)
+        ]
+        if found:
+            raise ValueError(f"{kind} params at indices {found}: {type(self).__name__} {why}")
+
+
+def check_rate(group: dict[str, Any]) -> None:
+    """Raise ValueError where a learning rate, a number or a tensor of one, is not >= 0."""
+    lr = group["lr"]
+    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    check(group, "lr", "learning rate", low=0.0)
+
+
+def check(
+    group: dict[str, Any], name: str, words: str, *, low: float = 0.0, below: float = float("inf")
+) -> None:
+    """Raise ValueError where an option is not in [low, below)."""
+    if not low <= group[name] < below:
+        raise ValueError(f"Invalid {words}: {group[name]}")
+
+
+def next_step(state: dict[str, Any]) -> int:
+    """Count one more step in `state`, in a tensor as torch does, and return its number."""
+    step = state.get("step")
+    if not isinstance(step, torch.Tensor):
+        step = state["step"] = torch.tensor(float(step or 0), dtype=torch.float32)
+    step += 1
+    return int(step)
+
+
+Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, torch.Tensor]]

@@ -1,0 +1,199 @@
+"""Adam at the cost of the touched rows, in the place of `torch.optim.SparseAdam`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pyembed import _checks
+from pyembed._core import Table
+from pyembed.optimizers._bias import bias_correction
+from pyembed.optimizers._exact import terms_and_horizon
+from pyembed.torch import _tables
+from pyembed.torch._optimizer import Params, SparseOptimizer, Update, check
+
+
+class SparseAdam(SparseOptimizer):
+    """Adam (Kingma & Ba 2015) on the rows with a gradient: `torch.optim.SparseAdam`, but faster.
+
+    The same arguments, results, param groups and state, which either loads from the other. A
+    parameter's `exp_avg` and `exp_avg_sq` lie row by row side by side in one array, of which its
+    state has views.
+
+    Parameters
+    ----------
+    params : iterable of torch.Tensor, dict or (str, torch.Tensor)
+        Parameters with sparse gradients, as those of ``nn.Embedding(sparse=True)``.
+    lr : float or torch.Tensor
+        Learning rate, above 0.
+    betas : (float, float)
+        Each in [0, 1).
+    eps : float
+        Above 0; added to the root before the bias correction.
+    maximize : bool
+        Whether to go up the gradient.
+    weight_decay : float
+        Decoupled, as in `torch.optim.AdamW`: rows are multiplied by ``1 - lr * weight_decay``
+        first; with 'lazy' the touched ones, with 'exact' all at every step.
+    update : {'lazy', 'exact'}
+        'lazy' moves the rows with a gradient alone, as torch does. With 'exact', weights are those
+        of a dense Adam, at the cost of the touched rows; see `pyembed.SparseAdam`. Its parameters
+        must be weights of `pyembed.torch.Embedding` or `EmbeddingBag`, whose lookups read rows as
+        they would be up to date: the weight itself is so after `flush`, which their
+        ``state_dict()`` calls.
+
+    Raises
+    ------
+    ValueError
+        If an argument's value is not allowed.
+
+    Notes
+    -----
+    A parameter that is no table where it lies (not float32 or float64, not on the CPU, or without
+    contiguous rows) is left to torch's own code; 'exact' and `weight_decay` refuse it.
+    """
+
+    _dense_peer = "Adam"
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | torch.Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        maximize: bool = False,
+        *,
+        weight_decay: float = 0.0,
+        update: str = "lazy",
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "maximize": maximize,
+            "weight_decay": weight_decay,
+            "update": update,
+        }
+        super().__init__(params, defaults)
+
+    def flush(self) -> None:
+        """Bring every row up to date; rows are behind with ``update="exact"`` alone."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                _tables.settle(p)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, as `torch.optim.Optimizer.state_dict`, of rows that are up to date."""
+        self.flush()
+        state: dict[str, Any] = super().state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state of this class or of `torch.optim.SparseAdam`.
+
+        Parameters
+        ----------
+        state_dict : dict
+            Its arrays are copied.
+        """
+        self.flush()
+        super().load_state_dict(state_dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.flush()
+        state: dict[str, Any] = super().__getstate__()
+        return state
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        lr = group["lr"]
+        if isinstance(lr, torch.Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if not lr > 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        if not group["eps"] > 0.0:
+            raise ValueError(f"Invalid epsilon value: {group['eps']}")
+        beta_1, beta_2 = group["betas"]
+        for index, beta in enumerate((beta_1, beta_2)):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        check(group, "weight_decay", "weight_decay value")
+        if _checks.one_of(group["update"], "update", ("lazy", "exact")) == "exact":
+            terms_and_horizon(beta_1, beta_2, "float64")
+
+    def _check_step(self, group: dict[str, Any], p: torch.Tensor) -> None:
+        if float(group["lr"]) * group["weight_decay"] >= 1.0:
+            raise ValueError(
+                f"lr={float(group['lr']):g} times weight_decay={group['weight_decay']:g} must be "
+                "< 1"
+            )
+        if self._is_exact(group) and _tables.known_table(p) is None:
+            raise ValueError(
+                "update='exact' trains weights of pyembed.torch.Embedding and EmbeddingBag: other "
+                "lookups would read rows that are behind"
+            )
+
+    def _l2(self, group: dict[str, Any]) -> float:
+        return 0.0
+
+    def _is_exact(self, group: dict[str, Any]) -> bool:
+        return bool(group["update"] == "exact")
+
+    def _apply(self, update: Update) -> None:
+        group, state = update.group, self.state[update.p]
+        moments = self._array(update, "exp_avg", "exp_avg_sq")
+        done = int(state.get("step", 0))
+        lr, (beta_1, beta_2) = float(group["lr"]), group["betas"]
+        rule = (lr, 1.0 - lr * group["weight_decay"], beta_1, beta_2, group["eps"])
+        correction = bias_correction(beta_1, beta_2, done + 1)
+        if self._is_exact(group):
+            self._keep(update.table, moments, group, done)
+            update.gradient.step_exact_adam(*rule, correction)
+            self._note(update.table, moments, group, done + 1)
+        else:
+            update.gradient.step_adam(moments, *rule, np.array([correction]))
+        state["step"] = done + 1
+
+    def _keep(self, table: Table, moments: NDArray[Any], group: dict[str, Any], step: int) -> None:
+        """See to it that lookups bring rows up to date with these moments at this step."""
+        (beta_1, beta_2), eps = group["betas"], group["eps"]
+        if not _tables.is_kept(table, self, (moments.ctypes.data, beta_1, beta_2, eps, step)):
+            _tables.let_go(table)
+            series = terms_and_horizon(beta_1, beta_2, moments.dtype)
+            table.attach_moments(moments, beta_1, beta_2, eps, *series, step)
+
+    def _note(self, table: Table, moments: NDArray[Any], group: dict[str, Any], step: int) -> None:
+        by = (moments.ctypes.data, *group["betas"], group["eps"], step)
+        _tables.keep(table, self, by)
+
+    def _prepare_unfit(
+        self, group: dict[str, Any], p: torch.Tensor, why: str
+    ) -> Callable[[], None]:
+        if self._is_exact(group) or group["weight_decay"] != 0.0:
+            return super()._prepare_unfit(group, p, why)
+        return lambda: self._step_by_torch(group, p)
+
+    def _step_by_torch(self, group: dict[str, Any], p: Any) -> None:
+        from torch.optim._functional import sparse_adam
+
+        state = self.state[p]
+        for name in ("exp_avg", "exp_avg_sq"):
+            if name not in state:
+                state[name] = torch.zeros_like(p, memory_format=torch.preserve_format)
+        state["step"] = step = int(state.get("step", 0)) + 1
+        beta1, beta2 = group["betas"]
+        sparse_adam(
+            [p],
+            [p.grad],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [step],
+            eps=group["eps"],
+            beta1=beta1,
+            beta2=beta2,
+            lr=float(group["lr"]),
+            maximize=group["maximize"],
+        )

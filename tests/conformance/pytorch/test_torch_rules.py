@@ -1,0 +1,115 @@
+"""The formulas of `pyembed.torch`'s other optimizers, beside torch's."""
+
+import pytest
+
+import pyembed.torch as pt
+from conformance.pytorch.peer import torch
+from conformance.pytorch.training import batches, close, close_state, model, train
+
+quiet = pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
+
+
+def train_dense(peer, ids_of_steps, **options):
+    """Train torch's optimizer, which may not take sparse gradients, on dense ones."""
+    torch.manual_seed(0)
+    emb = torch.nn.Embedding(40, 6)
+    optimizer = peer(emb.parameters(), **options)
+    for ids in ids_of_steps:
+        optimizer.zero_grad()
+        ((emb(ids) - 0.3) ** 2).sum().backward()
+        optimizer.step()
+    return emb.weight, optimizer
+
+
+def every_row(steps):
+    """Ids with every row among them: torch's dense optimizers move all rows."""
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(steps):
+        yield torch.cat([torch.randperm(40, generator=generator), torch.arange(10)])
+
+
+@quiet
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"lr": 0.1, "lr_decay": 0.3, "initial_accumulator_value": 0.2, "eps": 1e-3}],
+    ids=str,
+)
+@pytest.mark.parametrize("maximize", [False, True])
+def test_adagrad_on_sparse_gradients(options, maximize):
+    ours, theirs = model(), model()
+    optimizer = pt.SparseAdagrad(ours.parameters(), **options, maximize=maximize)
+    peer = torch.optim.Adagrad(theirs.parameters(), **options, maximize=maximize)
+    for emb, o in ((ours, optimizer), (theirs, peer)):
+        train(emb, o, batches(1, 40))
+    close(ours.weight, theirs.weight)
+    close_state(optimizer, peer)
+
+
+@pytest.mark.parametrize(
+    ("ours", "peer", "options"),
+    [
+        (pt.SparseAdagrad, torch.optim.Adagrad, {"weight_decay": 0.1, "lr": 0.1}),
+        (pt.SparseRMSprop, torch.optim.RMSprop, {}),
+        (pt.SparseRMSprop, torch.optim.RMSprop, {"alpha": 0.5, "eps": 0.3, "weight_decay": 0.1}),
+        (pt.SparseRMSprop, torch.optim.RMSprop, {"maximize": True, "weight_decay": 0.1}),
+        (pt.SparseSGD, torch.optim.SGD, {}),
+        (pt.SparseSGD, torch.optim.SGD, {"lr": 0.05, "weight_decay": 0.1, "maximize": True}),
+        (pt.SparseSGD, torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+        (pt.SparseSGD, torch.optim.SGD, {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1}),
+    ],
+    ids=str,
+)
+def test_where_every_batch_has_every_row(ours, peer, options):
+    emb = model()
+    optimizer = ours(emb.parameters(), **options)
+    train(emb, optimizer, every_row(30))
+    weight, other = train_dense(peer, every_row(30), **options)
+    close(emb.weight, weight)
+    close_state(optimizer, other)
+
+
+def test_row_wise_adagrad():
+    emb = model(dtype=torch.float64)
+    optimizer = pt.SparseRowWiseAdagrad(emb.parameters(), lr=0.5, initial_accumulator_value=0.25)
+    before = emb.weight.detach().clone()
+    for step in range(1, 3):
+        optimizer.zero_grad()
+        emb(torch.tensor([3, 3])).sum().backward()
+        optimizer.step()
+        before[3] -= 0.5 * 2 / (0.25 + 4 * step) ** 0.5  # two ids: a gradient of 2
+    torch.testing.assert_close(emb.weight.detach(), before, rtol=1e-9, atol=0)
+    assert optimizer.state[emb.weight]["sum"].shape == (40,)
+    assert optimizer.state[emb.weight]["sum"][3] == 8.25
+
+
+@pytest.mark.parametrize(
+    ("ours", "options", "message"),
+    [
+        (pt.SparseSGD, {"lr": -1.0}, "Invalid learning rate: -1.0"),
+        (pt.SparseSGD, {"nesterov": True}, "Nesterov momentum requires a momentum and zero damp"),
+        (pt.SparseSGD, {"momentum": -0.1}, "Invalid momentum value: -0.1"),
+        (pt.SparseAdagrad, {"lr_decay": -0.5}, "Invalid lr_decay value: -0.5"),
+        (pt.SparseRowWiseAdagrad, {"eps": -0.5}, "Invalid epsilon value: -0.5"),
+        (pt.SparseRMSprop, {"alpha": 1.0}, "Invalid alpha value: 1.0"),
+        (pt.SparseRMSprop, {"weight_decay": float("nan")}, "Invalid weight_decay value: nan"),
+    ],
+)
+def test_unusable_options_are_refused(ours, options, message):
+    with pytest.raises(ValueError, match=message):
+        ours([torch.nn.Parameter(torch.ones(2, 2))], **options)
+
+
+@pytest.mark.parametrize("ours", [pt.SparseSGD, pt.SparseAdagrad, pt.SparseRMSprop])
+def test_what_only_torch_can_train_is_refused(ours):
+    p = torch.nn.Parameter(torch.ones(4, 6, dtype=torch.float16))
+    optimizer = ours([p])
+    p.grad = torch.sparse_coo_tensor(
+        torch.tensor([[1]]), torch.ones(1, 6, dtype=torch.float16), (4, 6), check_invariants=True
+    )
+    with pytest.raises(
+        RuntimeError, match=r"cannot train a parameter of shape \(4, 6\): its dtype"
+    ):
+        optimizer.step()
+    p.grad = torch.ones(4, 6, dtype=torch.float16)
+    with pytest.raises(RuntimeError, match="does not support dense gradients, please consider"):
+        optimizer.step()
