@@ -1,4 +1,4 @@
-"""Sparse optimizers for PyTorch models, at the speed of this library's kernels.
+"""Embeddings and sparse optimizers for PyTorch models, at the speed of this library's kernels.
 
 One changed import trains an existing model::
 
@@ -16,15 +16,21 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError("pyembed.torch needs PyTorch: pip install torch") from None
 
+from pyembed.torch.clip_grad import clip_grad_norm_
+from pyembed.torch.embedding import Embedding
+from pyembed.torch.embedding_bag import EmbeddingBag
 from pyembed.torch.sparse_adagrad import SparseAdagrad, SparseRowWiseAdagrad
 from pyembed.torch.sparse_adam import SparseAdam
 from pyembed.torch.sparse_rms_prop import SparseRMSprop
 from pyembed.torch.sparse_sgd import SparseSGD
 
 __all__ = [
+    "Embedding",
+    "EmbeddingBag",
     "SparseAdagrad",
     "SparseAdam",
     "SparseRMSprop",
     "SparseRowWiseAdagrad",
     "SparseSGD",
+    "clip_grad_norm_",
 ]

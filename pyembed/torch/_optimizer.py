@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyembed._core import BackwardCall, SortedGradient, Table
 from pyembed.torch._gradients import call_of
 from pyembed.torch._memory import why_unfit
-from pyembed.torch._state import Form, state_rows
+from pyembed.torch._state import Form, check_state, state_rows
 from pyembed.torch._tables import let_go, table_of
 from pyembed.torch._threads import follow_torch
 
@@ -36,12 +36,14 @@ class SparseOptimizer(torch.optim.Optimizer):
     """
 
     _dense_peer: ClassVar[str]  # who takes dense gradients
-    _known_gradients: dict[torch.Tensor, list[BackwardCall]]
+    # Of lookups whose rows are updated in the backward pass with this number
+    _taken: dict[torch.Tensor, list[BackwardCall]]
+    _taken_in: int | None = None
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self._check_group(defaults)
         super().__init__(params, defaults)
-        self._known_gradients = {}
+        self._taken = {}
         self._refuse("Sparse", "requires dense parameter tensors", lambda p: p.is_sparse)
         self._refuse("Complex", "does not support complex parameters", lambda p: p.is_complex())
 
@@ -90,13 +92,14 @@ class SparseOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        known, self._known_gradients = self._known_gradients, {}
+        taken, self._taken = self._taken, {}
+        self._taken_in = None
         follow_torch()
         applies = [
             apply
             for group in self.param_groups
             for p in group["params"]
-            if (apply := self._prepare(group, p, known.get(p, []))) is not None
+            if (apply := self._prepare(group, p, taken.get(p, []))) is not None
         ]
         # From here on nothing can be refused.
         for apply in applies:
@@ -105,17 +108,26 @@ class SparseOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._known_gradients = {}
+        self._taken = {}
         for group in self.param_groups:  # saved by torch's optimizer, perhaps
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
 
+    def _take(self, p: torch.Tensor, call: BackwardCall) -> None:
+        """Take the gradient of one lookup, for a step at the end of the running backward pass."""
+        running = torch._C._current_graph_task_id()
+        if self._taken_in != running:
+            self._taken = {}  # of a pass that failed
+            self._taken_in = running
+            torch.autograd.Variable._execution_engine.queue_callback(self.step)
+        self._taken.setdefault(p, []).append(call)
+
     def _prepare(
-        self, group: dict[str, Any], p: torch.Tensor, known: list[BackwardCall]
+        self, group: dict[str, Any], p: torch.Tensor, taken: list[BackwardCall]
     ) -> Callable[[], None] | None:
         """Return what applies the gradient of one parameter, or None where it has none."""
         grad = p.grad
-        if grad is None and not known:
+        if grad is None and not taken:
             return None
         if grad is not None and not grad.is_sparse:
             raise RuntimeError(
@@ -128,13 +140,14 @@ class SparseOptimizer(torch.optim.Optimizer):
             why = "it is not contiguous"
         if why is not None:
             return self._prepare_unfit(group, p, why)
-        calls = known if grad is None else [*known, call_of(grad)]
+        calls = taken if grad is None else [*taken, call_of(grad)]
         share = self._share(group, p)
         factor = -share if group["maximize"] else share
         if factor != 1.0:
             calls = [call.scaled(factor) for call in calls]
         table = table_of(p, leading)
         self._check_step(group, p)
+        check_state(self.state.get(p, {}), self._state_names(group), self._form(p, table))
         gradient = SortedGradient(table, tuple(calls), for_step=True, l2=share * self._l2(group))
         update = Update(group, p, table, gradient)
         return lambda: self._update(update)
@@ -176,11 +189,17 @@ class SparseOptimizer(torch.optim.Optimizer):
         """Return the factor of the penalty ``l2 * sum(w**2)`` on touched rows."""
         return 0.5 * float(group["weight_decay"])
 
-    def _array(self, update: Update, *names: str, initial: float = 0.0) -> NDArray[Any]:
-        """Return a parameter's state, (rows, len(names), dim)."""
-        rows, dim = update.table.array.shape
-        form = Form(rows, dim, update.p.shape, update.p.dtype)
-        return state_rows(self.state[update.p], names, form, initial)
+    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def _form(self, p: torch.Tensor, table: Table) -> Form:
+        rows, dim = table.array.shape
+        return Form(rows, dim, p.shape, p.dtype)
+
+    def _state_rows(self, update: Update, initial: float = 0.0) -> NDArray[Any]:
+        """Return a parameter's state, (rows, arrays, dim)."""
+        names = self._state_names(update.group)
+        return state_rows(self.state[update.p], names, self._form(update.p, update.table), initial)
 
     def _refuse(self, kind: str, why: str, is_one: Callable[[torch.Tensor], bool]) -> None:
         found = [

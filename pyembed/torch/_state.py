@@ -21,6 +21,16 @@ class Form(NamedTuple):
     dtype: torch.dtype
 
 
+def check_state(state: dict[str, Any], names: Sequence[str], form: Form) -> None:
+    """Raise ValueError where a tensor of state has another shape."""
+    for name in names:
+        old = state.get(name)
+        if old is not None and old.shape != form.shape:
+            raise ValueError(
+                f"{name} has shape {tuple(old.shape)}, but must have shape {tuple(form.shape)}"
+            )
+
+
 def state_rows(
     state: dict[str, Any], names: Sequence[str], form: Form, initial: float = 0.0
 ) -> NDArray[Any]:
@@ -28,11 +38,6 @@ def state_rows(
 
     Those that lie otherwise, as torch's own do, are copied into such an array, and missing ones
     start from `initial`: `state` then has views of it.
-
-    Raises
-    ------
-    ValueError
-        If one has another shape; nothing has changed then.
     """
     held: list[Any] = [state.get(name) for name in names]
     if all(_lies_at(at, held, form) for at in range(len(held))):
@@ -40,11 +45,6 @@ def state_rows(
         strides = (len(names) * form.dim, form.dim, 1)
         found: NDArray[Any] = held[0].as_strided(size, strides).numpy()
         return found
-    for name, old in zip(names, held, strict=True):
-        if old is not None and old.shape != form.shape:
-            raise ValueError(
-                f"{name} has shape {tuple(old.shape)}, but must have shape {tuple(form.shape)}"
-            )
     array = _core.zeros((form.rows, len(names), form.dim), dtype_name(form.dtype))
     tensor = torch.from_numpy(array)
     for at, (name, old) in enumerate(zip(names, held, strict=True)):

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from pyembed._core import Table
 from pyembed.torch._optimizer import (
     Params,
     SparseOptimizer,
@@ -14,7 +15,7 @@ from pyembed.torch._optimizer import (
     check_rate,
     next_step,
 )
-from pyembed.torch._state import Form, state_rows
+from pyembed.torch._state import Form
 
 
 class SparseAdagrad(SparseOptimizer):
@@ -73,9 +74,11 @@ class SparseAdagrad(SparseOptimizer):
         check(group, "initial_accumulator_value", "initial_accumulator_value value")
         check(group, "eps", "epsilon value")
 
+    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("sum",)
+
     def _apply(self, update: Update) -> None:
-        initial = update.group["initial_accumulator_value"]
-        sums = self._array(update, "sum", initial=initial)
+        sums = self._state_rows(update, update.group["initial_accumulator_value"])
         update.gradient.step_adagrad(sums, self._rate(update), 1.0, update.group["eps"])
 
     def _rate(self, update: Update) -> float:
@@ -97,9 +100,10 @@ class SparseRowWiseAdagrad(SparseAdagrad):
         If an argument's value is not allowed.
     """
 
+    def _form(self, p: torch.Tensor, table: Table) -> Form:
+        rows = table.array.shape[0]
+        return Form(rows, 1, torch.Size([rows]), p.dtype)
+
     def _apply(self, update: Update) -> None:
-        rows = update.table.array.shape[0]
-        initial = update.group["initial_accumulator_value"]
-        form = Form(rows, 1, torch.Size([rows]), update.p.dtype)
-        sums = state_rows(self.state[update.p], ["sum"], form, initial)
+        sums = self._state_rows(update, update.group["initial_accumulator_value"])
         update.gradient.step_row_wise_adagrad(sums, self._rate(update), 1.0, update.group["eps"])

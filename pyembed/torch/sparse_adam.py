@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from pyembed.optimizers._bias import bias_correction
 from pyembed.optimizers._exact import terms_and_horizon
 from pyembed.torch import _tables
 from pyembed.torch._optimizer import Params, SparseOptimizer, Update, check
+
+_series = functools.lru_cache(maxsize=64)(terms_and_horizon)
 
 
 class SparseAdam(SparseOptimizer):
@@ -122,7 +125,7 @@ class SparseAdam(SparseOptimizer):
                 raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
         check(group, "weight_decay", "weight_decay value")
         if _checks.one_of(group["update"], "update", ("lazy", "exact")) == "exact":
-            terms_and_horizon(beta_1, beta_2, "float64")
+            _series(beta_1, beta_2, "float64")
 
     def _check_step(self, group: dict[str, Any], p: torch.Tensor) -> None:
         if float(group["lr"]) * group["weight_decay"] >= 1.0:
@@ -130,21 +133,26 @@ class SparseAdam(SparseOptimizer):
                 f"lr={float(group['lr']):g} times weight_decay={group['weight_decay']:g} must be "
                 "< 1"
             )
-        if self._is_exact(group) and _tables.known_table(p) is None:
-            raise ValueError(
-                "update='exact' trains weights of pyembed.torch.Embedding and EmbeddingBag: other "
-                "lookups would read rows that are behind"
-            )
+        if self._is_exact(group):
+            _series(*group["betas"], "float64")
+            if _tables.known_table(p) is None:
+                raise ValueError(
+                    "update='exact' trains weights of pyembed.torch.Embedding and EmbeddingBag: "
+                    "other lookups would read rows that are behind"
+                )
 
     def _l2(self, group: dict[str, Any]) -> float:
         return 0.0
+
+    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return "exp_avg", "exp_avg_sq"
 
     def _is_exact(self, group: dict[str, Any]) -> bool:
         return bool(group["update"] == "exact")
 
     def _apply(self, update: Update) -> None:
         group, state = update.group, self.state[update.p]
-        moments = self._array(update, "exp_avg", "exp_avg_sq")
+        moments = self._state_rows(update)
         done = int(state.get("step", 0))
         lr, (beta_1, beta_2) = float(group["lr"]), group["betas"]
         rule = (lr, 1.0 - lr * group["weight_decay"], beta_1, beta_2, group["eps"])
@@ -162,7 +170,7 @@ class SparseAdam(SparseOptimizer):
         (beta_1, beta_2), eps = group["betas"], group["eps"]
         if not _tables.is_kept(table, self, (moments.ctypes.data, beta_1, beta_2, eps, step)):
             _tables.let_go(table)
-            series = terms_and_horizon(beta_1, beta_2, moments.dtype)
+            series = _series(beta_1, beta_2, moments.dtype.name)
             table.attach_moments(moments, beta_1, beta_2, eps, *series, step)
 
     def _note(self, table: Table, moments: NDArray[Any], group: dict[str, Any], step: int) -> None:

@@ -69,9 +69,12 @@ class SparseRMSprop(SparseOptimizer):
         check(group, "eps", "epsilon value")
         check(group, "weight_decay", "weight_decay value")
 
+    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("square_avg",)
+
     def _apply(self, update: Update) -> None:
         group = update.group
-        squares = self._array(update, "square_avg")
+        squares = self._state_rows(update)
         next_step(self.state[update.p])
         update.gradient.step_rms_prop(
             squares, float(group["lr"]), 1.0, group["alpha"], 0.0, group["eps"]

@@ -65,6 +65,9 @@ class SparseSGD(SparseOptimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
+    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] > 0.0 else ()
+
     def _share(self, group: dict[str, Any], p: torch.Tensor) -> float:
         is_first = self.state[p].get("momentum_buffer") is None
         return 1.0 if is_first or group["momentum"] == 0.0 else 1.0 - group["dampening"]
@@ -75,5 +78,5 @@ class SparseSGD(SparseOptimizer):
         if momentum == 0.0:
             update.gradient.step_sgd(lr, 1.0)
         else:
-            buffer = self._array(update, "momentum_buffer")
+            buffer = self._state_rows(update)
             update.gradient.step_momentum(buffer, lr, 1.0, momentum, group["nesterov"])

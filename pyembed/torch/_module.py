@@ -1,0 +1,104 @@
+"""What `Embedding` and `EmbeddingBag` add to torch's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from pyembed import _core
+from pyembed.torch import _tables
+from pyembed.torch._lookup import How, Lookup
+from pyembed.torch._memory import dtype_name
+from pyembed.torch._optimizer import SparseOptimizer
+
+_apply: Any = Lookup.apply
+_outside_graphs: Any = getattr(torch, "_disable_dynamo", lambda function: function)
+
+MakeOptimizer = SparseOptimizer | Callable[[Iterable[torch.Tensor]], SparseOptimizer]
+
+
+class TableModule(torch.nn.Module):
+    """Lookups in a weight, and perhaps its update in the backward pass."""
+
+    weight: torch.Tensor
+    padding_idx: int | None
+    max_norm: float | None
+    norm_type: float
+    scale_grad_by_freq: bool
+    sparse: bool
+    optimizer: SparseOptimizer | None = None
+
+    def fuse(self, optimizer: MakeOptimizer) -> None:
+        """Update rows in the backward pass from now on: the weight gets no gradient.
+
+        There is one step for each ``backward()``, at its end, however often the table was looked up
+        in it.
+
+        Parameters
+        ----------
+        optimizer : callable or optimizer
+            What makes an optimizer of `pyembed.torch` of parameters, a class or a partial; or one
+            that has this module's weight, such as another module's, with which it is shared.
+
+        Raises
+        ------
+        TypeError
+            If it is none of `pyembed.torch`.
+        ValueError
+            If it does not train this module's weight.
+        """
+        made = optimizer if isinstance(optimizer, SparseOptimizer) else optimizer([self.weight])
+        if not isinstance(made, SparseOptimizer):
+            raise TypeError(
+                f"optimizer must be one of pyembed.torch, or make one, not {type(made).__name__}"
+            )
+        if all(p is not self.weight for group in made.param_groups for p in group["params"]):
+            raise ValueError("optimizer does not train this module's weight")
+        self.optimizer = made
+
+    def _look_up(
+        self, bag: tuple[str, bool] | None, weights: Any, ids: torch.Tensor, offsets: Any
+    ) -> torch.Tensor:
+        if torch.compiler.is_compiling():
+            return self._look_up_outside(bag, weights, ids, offsets)
+        rows: torch.Tensor = _apply(self.weight, weights, ids, offsets, self._how(bag))
+        return rows
+
+    @_outside_graphs
+    def _look_up_outside(self, *arguments: Any) -> torch.Tensor:
+        """Look up outside of the graph that is being compiled: the kernels are none of its own."""
+        return self._look_up(*arguments)
+
+    def _how(self, bag: tuple[str, bool] | None) -> How:
+        table = _tables.module_table(self.weight, self.padding_idx, self.max_norm, self.norm_type)
+        return How(
+            table,
+            writes=self.max_norm is not None,
+            has_padding=self.padding_idx is not None,
+            by_frequency=self.scale_grad_by_freq,
+            sparse=self.sparse,
+            optimizer=self.optimizer,
+            bag=bag,
+        )
+
+    def _save_to_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        _tables.settle(self.weight)
+        super()._save_to_state_dict(*args, **kwargs)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        _tables.settle(self.weight)  # what rows are behind by must not be made up for later
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        _tables.settle(self.weight)
+        return self.__dict__
+
+
+def new_weight(rows: int, dim: int, device: Any, dtype: Any) -> torch.Tensor | None:
+    """Return zeros on huge pages, where a table can be; None where torch must make the weight."""
+    like = torch.empty(0, device=device, dtype=dtype)
+    if like.device.type != "cpu" or like.dtype not in (torch.float32, torch.float64):
+        return None
+    return torch.from_numpy(_core.zeros((rows, dim), dtype_name(like.dtype)))

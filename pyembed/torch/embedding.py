@@ -1,0 +1,92 @@
+"""`torch.nn.Embedding` over this library's kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pyembed.torch._module import MakeOptimizer, TableModule, new_weight
+
+
+class Embedding(TableModule, torch.nn.Embedding):
+    """`torch.nn.Embedding`, but faster, and able to update its rows in the backward pass.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        As torch has them; `scale_grad_by_freq` works with sparse gradients too. The padding row is
+        never written: `max_norm` leaves it alone.
+    _weight, _freeze, device, dtype
+        As torch has them. Lookups need a float32 or float64 weight on the CPU.
+    optimizer : callable or optimizer, optional
+        What makes an optimizer of `pyembed.torch` of parameters: rows are updated in the backward
+        pass, and the weight gets no gradient. See `fuse`.
+
+    Raises
+    ------
+    TypeError
+        In a lookup, if the weight or the ids cannot be read where they lie.
+    IndexError
+        In a lookup, if an id is outside the table.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyembed.torch import Embedding, SparseAdam
+    >>> emb = Embedding(1000, 4, optimizer=lambda params: SparseAdam(params, lr=0.01))
+    >>> emb(torch.tensor([[3, 1], [3, 2]])).pow(2).sum().backward()  # rows 1, 2 and 3 have moved
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: torch.Tensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        optimizer: MakeOptimizer | None = None,
+    ) -> None:
+        made = None
+        if _weight is None:
+            made = new_weight(num_embeddings, embedding_dim, device, dtype)
+        torch.nn.Embedding.__init__(
+            self,
+            num_embeddings,
+            embedding_dim,
+            padding_idx,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            sparse,
+            made if _weight is None else _weight,
+            _freeze,
+            device,
+            dtype,
+        )
+        if made is not None:
+            self.reset_parameters()
+        if optimizer is not None:
+            self.fuse(optimizer)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Look the rows of ids up.
+
+        Parameters
+        ----------
+        input : torch.Tensor
+            Integers, of any shape.
+
+        Returns
+        -------
+        torch.Tensor
+            Of shape ``input.shape + (embedding_dim,)``.
+        """
+        return self._look_up(None, None, input, None)
