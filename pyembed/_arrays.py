@@ -1,4 +1,4 @@
-"""Passes over arrays of any size in float64, by blocks: temporary arrays are small."""
+"""What counts as an array, and passes over arrays in float64, by blocks of small size."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,6 +7,46 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _BLOCK = 1 << 16  # elements
+
+
+def as_array(value: Any, name: str) -> NDArray[Any]:
+    """Return `value` as an array, where it lies if NumPy can read it there.
+
+    Whatever `numpy.asarray` takes: sequences, objects with ``__array__`` (tensors of PyTorch on the
+    CPU, arrays of JAX and PyArrow) or the buffer protocol; and what has DLPack alone.
+
+    Raises
+    ------
+    TypeError
+        If an array of another library cannot be read: on another device, or with a gradient.
+    """
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except (BufferError, RuntimeError, TypeError) as error:
+        if not hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            raise
+        raise TypeError(f"{name} cannot be read as an array: {error}") from error
+
+
+def shared_array(value: Any, name: str) -> NDArray[Any]:
+    """Return an array that shares the memory of `value`, an array of any library, or raise."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "__dlpack__"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise TypeError(f"{name} cannot share its memory: {error}") from error
+    try:
+        buffer = memoryview(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a numpy.ndarray or have DLPack or the buffer protocol to share its "
+            f"memory, not {type(value).__name__}; copy=True takes what numpy.asarray does"
+        ) from None
+    return np.asarray(buffer)
 
 
 def real_array(value: ArrayLike, name: str) -> NDArray[Any]:

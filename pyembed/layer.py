@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyembed import _checks, _claims, _core, constraints, initializers, regularizers
+from pyembed import _arrays, _checks, _claims, _core, constraints, initializers, regularizers
 from pyembed._core import BackwardCall, Table
 from pyembed._fixed import Fixed
 from pyembed._regularization import gradient_of
@@ -241,10 +241,19 @@ class TableLayer(Fixed):
                 "a table never moves: write into it with emb.embeddings[:] = values"
             )
 
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return `embeddings`, by NumPy's rules: ``numpy.asarray(emb)`` is the live table."""
+        table = self.embeddings
+        if dtype is None or np.dtype(dtype) == table.dtype:
+            return table.copy() if copy else table
+        if copy is False:
+            raise ValueError(f"a {np.dtype(dtype)} array of a {table.dtype} table is a copy")
+        return table.astype(dtype)
+
     @classmethod
     def from_pretrained(
         cls: type[_Layer],
-        matrix: NDArray[Any],
+        matrix: Any,
         *,
         trainable: bool = False,
         copy: bool = False,
@@ -255,8 +264,9 @@ class TableLayer(Fixed):
         Parameters
         ----------
         matrix : ndarray, shape (input_dim, output_dim)
-            float32 or float64. Without a copy, rows must be contiguous; a read-only matrix (a
-            memory map, say) serves a layer that is not trainable.
+            float32 or float64; or an array of another library on the CPU, such as a tensor of
+            PyTorch, by DLPack or the buffer protocol. Without a copy, rows must be contiguous; a
+            read-only matrix (a memory map, say) serves a layer that is not trainable.
         trainable : bool
         copy : bool
             False: `matrix` becomes the table, sharing its memory. True: it is copied, and cast
@@ -271,12 +281,8 @@ class TableLayer(Fixed):
         ValueError
             If its shape or layout does not allow sharing, or it is read-only and trainable.
         """
-        if not copy and not isinstance(matrix, np.ndarray):
-            raise TypeError(
-                f"matrix must be a numpy.ndarray to share its memory, not "
-                f"{type(matrix).__name__}; copy=True takes what numpy.asarray does"
-            )
-        array = np.asarray(matrix)
+        read = _arrays.as_array if copy else _arrays.shared_array
+        array = read(matrix, "matrix")
         if array.ndim != 2:
             raise ValueError(f"matrix must have two axes (rows, dim), not shape {array.shape}")
         dtype = kwargs.pop("dtype", None) if copy else kwargs.get("dtype")
@@ -416,7 +422,7 @@ class TableLayer(Fixed):
         return initializer(shape, dtype=self.dtype, first_row=begin, total_rows=end)
 
     def _copied(self, values: Any, rows: int, name: str) -> NDArray[Any]:
-        values = np.asarray(values)
+        values = _arrays.as_array(values, name)
         shape = (rows, self.output_dim)
         if values.shape != shape:
             raise ValueError(f"{name} has shape {values.shape}, but must have shape {shape}")

@@ -81,9 +81,9 @@ py::array array_argument(py::handle object, const char* name) {
     return py::reinterpret_borrow<py::array>(object);
 }
 
-py::array as_array(py::handle object) {
+py::array as_array(py::handle object, const char* name) {
     if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
-    return py::module_::import("numpy").attr("asarray")(object);
+    return py::module_::import("pyembed._arrays").attr("as_array")(object, name);
 }
 
 void check_shape(const py::array& array, const char* name, const Shape& shape) {
@@ -170,7 +170,7 @@ AnyRows matrix_argument(py::handle object, const char* name, bool writeable) {
 
 template <class T>
 RowsArgument<const T> input_rows(py::handle object, const char* name, const Shape& shape) {
-    py::array array = as_array(object);
+    py::array array = as_array(object, name);
     check_dtype<T>(array, name);
     check_shape(array, name, shape);
     auto rows = rows_of<T>(array);
@@ -207,7 +207,7 @@ RowsArgument<T> new_rows(const Shape& shape) {
 }
 
 IdsArgument ids_argument(py::handle object, const char* name) {
-    py::array array = as_array(object);
+    py::array array = as_array(object, name);
     const char kind = array.dtype().kind();
     const bool is_empty_sequence = array.size() == 0 && !py::isinstance<py::array>(object);
     if (kind != 'i' && kind != 'u' && !is_empty_sequence)
@@ -234,7 +234,7 @@ BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool incl
     if (offsets.is_none()) throw py::value_error("ids with one axis need offsets, which start each bag");
 
     const IdsArgument starts = ids_argument(offsets, "offsets");
-    const py::dtype dtype = as_array(offsets).dtype();
+    const py::dtype dtype = as_array(offsets, "offsets").dtype();
     if (starts.ids.count > 0 && (dtype.kind() != 'i' || dtype.itemsize() < 4))
         throw py::type_error("offsets must have dtype int32 or int64, not " + text(dtype));
     if (starts.array.ndim() != 1)
@@ -271,7 +271,7 @@ WeightsArgument<T> weights_argument(py::handle object, const char* name, const I
                                     Pooling pooling) {
     if (object.is_none()) return {py::none(), nullptr};
     if (pooling == Pooling::max) throw py::value_error(std::string("mode='max' takes no ") + name);
-    py::array array = as_array(object);
+    py::array array = as_array(object, name);
     check_dtype<T>(array, name);
     check_shape(array, name, ids.shape());
     if (!is_contiguous(array)) array = copy_of(array, dtype_name<T>());
