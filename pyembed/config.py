@@ -14,7 +14,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        From 1 to 4096. Without a call, OpenMP's settings count (``OMP_NUM_THREADS`` …).
+        From 1 to 4096. Without a call, OpenMP's settings count (``OMP_NUM_THREADS`` …); or those
+        of PyTorch, once `pyembed.torch` is in use.
 
     Raises
     ------

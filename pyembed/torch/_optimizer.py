@@ -115,6 +115,10 @@ class SparseOptimizer(torch.optim.Optimizer):
 
     def _take(self, p: torch.Tensor, call: BackwardCall) -> None:
         """Take the gradient of one lookup, for a step at the end of the running backward pass."""
+        if all(p is not own for group in self.param_groups for own in group["params"]):
+            raise RuntimeError(
+                "the weight is no longer the one that its optimizer trains: call fuse() again"
+            )
         running = torch._C._current_graph_task_id()
         if self._taken_in != running:
             self._taken = {}  # of a pass that failed

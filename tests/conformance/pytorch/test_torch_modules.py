@@ -277,6 +277,9 @@ def test_two_modules_share_a_weight_and_its_optimizer():
     state = emb.optimizer.state[emb.weight]
     assert state["step"] == 1
     close(state["exp_avg"][1], torch.full((3,), 0.2))
+    emb.weight = torch.nn.Parameter(torch.ones(8, 3))
+    with pytest.raises(RuntimeError, match=r"no longer the one .*: call fuse\(\) again"):
+        emb(torch.tensor([1])).sum().backward()
     with pytest.raises(ValueError, match="optimizer does not train this module's weight"):
         pt.Embedding(8, 3).fuse(emb.optimizer)
     with pytest.raises(TypeError, match=r"must be one of pyembed.torch, or make one, not SGD"):
