@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -15,8 +14,7 @@ from pyembed.torch._optimizer import SparseOptimizer
 from pyembed.torch._threads import follow_torch
 
 
-@dataclass(frozen=True)
-class How:
+class How(NamedTuple):
     """What the lookups of a module have in common; `bag` is mode and include_last_offset."""
 
     table: Table
@@ -66,16 +64,13 @@ class Lookup(torch.autograd.Function):
         how: How,
     ) -> torch.Tensor:
         """Look the rows up."""
-        follow_torch()
-        rows = how.gather(_array(ids), _array(offsets), _array(per_sample_weights))
-        if how.writes:
-            torch.autograd.graph.increment_version(weight)
+        rows = _rows(weight, per_sample_weights, ids, offsets, how)
         # What the gradient depends on must be as it is now: saved, a change of it is noticed.
         needs_table = how.needs_table or per_sample_weights is not None
         ctx.save_for_backward(per_sample_weights, ids, offsets, weight if needs_table else None)
         ctx.how = how
         ctx.weight = weight if how.optimizer is not None else None
-        return torch.from_numpy(rows)
+        return rows
 
     @staticmethod
     @once_differentiable
@@ -98,6 +93,36 @@ class Lookup(torch.autograd.Function):
             else:
                 how.optimizer._take(ctx.weight, call)
         return of_table, of_weights, None, None, None
+
+
+def look_up(
+    weight: torch.Tensor,
+    per_sample_weights: torch.Tensor | None,
+    ids: torch.Tensor,
+    offsets: torch.Tensor | None,
+    how: How,
+) -> torch.Tensor:
+    """Return rows, or pooled rows, with their place in autograd's graph where they have one."""
+    given = (weight, per_sample_weights, ids, offsets, how)
+    if not torch.is_grad_enabled():
+        return _rows(*given)
+    looked_up: Any = Lookup.apply
+    rows: torch.Tensor = looked_up(*given)
+    return rows
+
+
+def _rows(
+    weight: torch.Tensor,
+    per_sample_weights: torch.Tensor | None,
+    ids: torch.Tensor,
+    offsets: torch.Tensor | None,
+    how: How,
+) -> torch.Tensor:
+    follow_torch()
+    rows = how.gather(_array(ids), _array(offsets), _array(per_sample_weights))
+    if how.writes:
+        torch.autograd.graph.increment_version(weight)
+    return torch.from_numpy(rows)
 
 
 def _gradient(call: BackwardCall, how: How) -> torch.Tensor:

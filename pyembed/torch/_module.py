@@ -9,11 +9,10 @@ import torch
 
 from pyembed import _core
 from pyembed.torch import _tables
-from pyembed.torch._lookup import How, Lookup
+from pyembed.torch._lookup import How, look_up
 from pyembed.torch._memory import dtype_name
 from pyembed.torch._optimizer import SparseOptimizer
 
-_apply: Any = Lookup.apply
 _outside_graphs: Any = getattr(torch, "_disable_dynamo", lambda function: function)
 
 MakeOptimizer = SparseOptimizer | Callable[[Iterable[torch.Tensor]], SparseOptimizer]
@@ -63,8 +62,7 @@ class TableModule(torch.nn.Module):
     ) -> torch.Tensor:
         if torch.compiler.is_compiling():
             return self._look_up_outside(bag, weights, ids, offsets)
-        rows: torch.Tensor = _apply(self.weight, weights, ids, offsets, self._how(bag))
-        return rows
+        return look_up(self.weight, weights, ids, offsets, self._how(bag))
 
     @_outside_graphs
     def _look_up_outside(self, *arguments: Any) -> torch.Tensor:

@@ -69,7 +69,7 @@ class SparseSGD(SparseOptimizer):
         return ("momentum_buffer",) if group["momentum"] > 0.0 else ()
 
     def _share(self, group: dict[str, Any], p: torch.Tensor) -> float:
-        is_first = self.state[p].get("momentum_buffer") is None
+        is_first = self.state.get(p, {}).get("momentum_buffer") is None
         return 1.0 if is_first or group["momentum"] == 0.0 else 1.0 - group["dampening"]
 
     def _apply(self, update: Update) -> None:

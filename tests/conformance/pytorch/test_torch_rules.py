@@ -82,6 +82,19 @@ def test_row_wise_adagrad():
     assert optimizer.state[emb.weight]["sum"][3] == 8.25
 
 
+def test_plain_descent_keeps_no_state_and_older_states_load():
+    emb = model()
+    optimizer = pt.SparseSGD(emb.parameters())
+    train(emb, optimizer, batches(1, 2))
+    assert not optimizer.state
+    older = optimizer.state_dict()
+    for option in ("maximize", "nesterov"):
+        del older["param_groups"][0][option]
+    optimizer.load_state_dict(older)
+    train(emb, optimizer, batches(1, 2))
+    assert optimizer.param_groups[0]["maximize"] is False
+
+
 @pytest.mark.parametrize(
     ("ours", "options", "message"),
     [
