@@ -21,6 +21,7 @@ JOBS = {
     "bag": "sums, means and maxima of bags of rows",
     "step": "forward + backward + optimizer step, the whole training step",
     "bag_step": "the same of bags, with row-wise Adagrad",
+    "torch_step": "training in PyTorch, with its own imports and with those of pyembed.torch",
     "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",
     "growth": "the time that a touched row takes, as the table grows",
     "threads": "the same work by one thread, and by more",

@@ -111,6 +111,7 @@ PLAN = (
         "step", ("dim", "ids"), only={"optimizer": "adam"}, optimizers=("adam",), rows=(1 << 16,)
     ),
     Part("bag_step", "bags of 1 and of 32"),
+    Part("torch_step", "one import changed, or two"),
     Part("exact", "exact Adam"),
     Part("growth", "growing tables", axis="table"),
     Part("threads", "1 thread and more", axis="threads"),

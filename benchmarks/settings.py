@@ -21,6 +21,7 @@ SETTINGS = {
     "torch embedding_bag": "F.embedding_bag of a table that takes no gradient",
     "F.embedding": "of a table that takes no gradient",
     "torch SparseAdam": "nn.Embedding(sparse=True)",
+    "pyembed.torch optimizer": "nn.Embedding(sparse=True), as beside torch SparseAdam",
     "torch sparse SGD": "nn.Embedding(sparse=True)",
     "torch sparse Adagrad": "nn.Embedding(sparse=True)",
     "torch dense Adam": "fused=True",

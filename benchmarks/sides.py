@@ -11,7 +11,7 @@ import fbgemm
 import peers
 import pyembed as pe
 from keras_parent import KerasAdam
-from trainers import Kind, Pyembed, PyembedBag, Torch
+from trainers import Kind, Pyembed, PyembedBag, Torch, TorchModule, TorchStepAlone
 
 LEARNING_RATE = 1e-3
 BETAS = (0.9, 0.999)
@@ -81,7 +81,15 @@ _FROM_ZERO = {"initial_accumulator_value": 0.0, "epsilon": EPSILON}  # as FBGEMM
 
 LAZY_ADAM = ours(pe.SparseAdam, **_ADAM)
 EXACT_ADAM = ours(pe.SparseAdam, **_ADAM, update="exact")
-TORCH_SPARSE_ADAM = torch("SparseAdam", betas=BETAS, eps=EPSILON)
+_TORCH_ADAM = {"optimizer": "SparseAdam", "lr": LEARNING_RATE, "betas": BETAS, "eps": EPSILON}
+_IN_TORCH = {**_TORCH_ADAM, "optimizers": "pyembed.torch"}
+TORCH_SPARSE_ADAM = Side(partial(Torch, **_TORCH_ADAM), "torch")
+TORCH_SPARSE_ADAM_ALONE = Side(partial(TorchStepAlone, **_TORCH_ADAM), "torch")
+OUR_ADAM_IN_TORCH = Side(partial(Torch, **_IN_TORCH), "torch")
+OUR_ADAM_IN_TORCH_ALONE = Side(partial(TorchStepAlone, **_IN_TORCH), "torch")
+OUR_MODULE_IN_TORCH, OUR_FUSED_MODULE_IN_TORCH = (
+    Side(partial(TorchModule, **_TORCH_ADAM, fused=fused), "torch") for fused in (False, True)
+)
 TORCH_DENSE_ADAM = torch_dense("Adam", betas=BETAS, eps=EPSILON, fused=True)
 KERAS_ADAM, KERAS_ADAM_TUNED = (
     Side(partial(KerasAdam, tuned=tuned, learning_rate=LEARNING_RATE, **_ADAM), "keras")

@@ -259,6 +259,28 @@ TARGETS = (
         3,
     ),
     Target(
+        "in PyTorch: the optimizer's step",
+        "torch SparseAdam",
+        "torch_step",
+        times("torch SparseAdam", **TRAINING, timed="optimizer's step"),
+        10,
+        15,
+    ),
+    Target(
+        "in PyTorch: forward + backward + step, torch's embedding",
+        "torch SparseAdam",
+        "torch_step",
+        times("torch SparseAdam", ours="pyembed.torch optimizer", **TRAINING, timed="all"),
+        5,
+    ),
+    Target(
+        "in PyTorch: forward + backward + step, our embedding",
+        "torch SparseAdam",
+        "torch_step",
+        times("torch SparseAdam", **TRAINING, timed="all"),
+        10,
+    ),
+    Target(
         "bag forward, sums of 32",
         "torch embedding_bag",
         "bag",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +19,7 @@ class Trainer(Protocol):
     """A (rows, dim) table in training, whose batches are bags of ``bag`` ids, the last shorter."""
 
     bag: int
-    times_itself: bool  # in another process: ``step`` returns the seconds that it took
+    times_itself: bool  # ``step`` returns the seconds that it took, or the part that counts
 
     def start(self, weights: Array) -> None:
         """Set the table."""
@@ -82,27 +84,75 @@ class PyembedBag(_Live):
 
 
 class Torch(_Live):
-    """``nn.Embedding`` and an optimizer of PyTorch's, by name."""
+    """``nn.Embedding`` and an optimizer, by name: PyTorch's own, or those of ``optimizers``."""
 
     def __init__(
-        self, rows: int, dim: int, dtype: str, optimizer: str, sparse: bool = True, **settings: Any
+        self,
+        rows: int,
+        dim: int,
+        dtype: str,
+        optimizer: str,
+        sparse: bool = True,
+        optimizers: str = "torch.optim",
+        **settings: Any,
     ) -> None:
         self.torch = peers.torch()
         self.torch.sparse.check_sparse_tensor_invariants.disable()  # as ever; unsaid, it warns
-        self.table = self.torch.nn.utils.skip_init(  # ``start`` will write every page
+        self.table = self.torch.nn.utils.skip_init(  # random numbers would take seconds
             self.torch.nn.Embedding, rows, dim, sparse=sparse, dtype=getattr(self.torch, dtype)
         )
-        self.optimizer = getattr(self.torch.optim, optimizer)(self.table.parameters(), **settings)
+        self.torch.nn.init.zeros_(self.table.weight)
+        make = getattr(import_module(optimizers), optimizer)
+        self.optimizer = make(self.table.parameters(), **settings)
 
-    def step(self, ids: Ids, dy: Array) -> None:
+    def step(self, ids: Ids, dy: Array) -> float | None:
+        self.backward(ids, dy)
+        self.optimizer.step()
+        return None
+
+    def backward(self, ids: Ids, dy: Array) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         output = self.table(self.torch.from_numpy(ids))
         output.backward(self.torch.from_numpy(dy))
-        self.optimizer.step()
 
     def weights(self) -> Array:
         weights: Array = self.table.weight.detach().numpy()
         return weights
+
+
+class TorchStepAlone(Torch):
+    """The same, of which only the optimizer's step is timed."""
+
+    times_itself = True
+
+    def step(self, ids: Ids, dy: Array) -> float:
+        self.backward(ids, dy)
+        started = time.perf_counter()
+        self.optimizer.step()
+        return time.perf_counter() - started
+
+
+class TorchModule(Torch):
+    """``pyembed.torch.Embedding`` in the place of ``nn.Embedding``, and an optimizer of there.
+
+    Where it is ``fused``, rows are updated in the backward pass.
+    """
+
+    def __init__(
+        self, rows: int, dim: int, dtype: str, optimizer: str, fused: bool, **settings: Any
+    ) -> None:
+        self.torch, ours = peers.torch(), import_module("pyembed.torch")
+        make = getattr(ours, optimizer)
+        self.table = ours.Embedding(rows, dim, sparse=True, dtype=getattr(self.torch, dtype))
+        self.optimizer = make(self.table.parameters(), **settings)
+        if fused:
+            self.table.fuse(self.optimizer)
+        self._fused = fused
+
+    def step(self, ids: Ids, dy: Array) -> None:
+        self.backward(ids, dy)
+        if not self._fused:
+            self.optimizer.step()
 
 
 def bags(ids: int, bag: int) -> int:

@@ -100,6 +100,14 @@ def made_up():
             for at in both
             for bag in (1, 32)
         ],
+        "torch_step": [
+            measured(
+                {"a module": 1, "pyembed.torch optimizer": 1.5, "torch SparseAdam": 11},
+                {**at, "timed": timed},
+            )
+            for at in both
+            for timed in ("optimizer's step", "all")
+        ],
         "exact": [measured({"pyembed exact": 1, "lazy": 0.6, "torch dense Adam": 9})],
         "growth": grows,
         "threads": [
