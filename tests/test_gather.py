@@ -49,6 +49,23 @@ def test_sizes_and_threads(threads, dtype, n, dim, rng):
     np.testing.assert_array_equal(pe.ops.gather(table, ids), table[ids])
 
 
+@pytest.mark.parametrize("dim", [64, 65, 100, 257, 1000])
+@pytest.mark.parametrize("offset", [0, 1, 5, 15])
+def test_large_outputs_are_streamed_whatever_line_they_start_in(threads, dtype, dim, offset, rng):
+    table = rng.standard_normal((500, dim)).astype(dtype)
+    emb = pe.Embedding.from_pretrained(table, out_of_range="zero")
+    n = (17 << 20) // (dim * table.itemsize)
+    ids = rng.integers(-20, 520, n)
+    guarded = np.full(offset + n * dim + 16, 7, dtype)
+    emb(ids, out=guarded[offset : offset + n * dim].reshape(n, dim))
+    result = guarded[offset : offset + n * dim].reshape(n, dim)
+    known = (ids >= 0) & (ids < 500)
+    np.testing.assert_array_equal(result[known], table[ids[known]])
+    assert not result[~known].any()
+    assert (guarded[:offset] == 7).all()
+    assert (guarded[offset + n * dim :] == 7).all()
+
+
 def test_out_is_written_and_returned(rng):
     table = rng.standard_normal((9, 5)).astype(np.float32)
     ids = np.array([[8, 0], [3, 3]])

@@ -33,7 +33,7 @@ struct BlocksOfRow {
     }
 };
 
-// Calls use(copy) with what copies rows of that width fastest, chosen once for all of them.
+// Calls use(copy) with what copies rows of that width fastest.
 template <class T, class Use>
 PYEMBED_INLINE void with_copy_of_row(i64 dim, Use use) {
     constexpr int wide = 64 / sizeof(T);
@@ -47,6 +47,7 @@ PYEMBED_INLINE void with_copy_of_row(i64 dim, Use use) {
     if (dim > 0) return use(BlocksOfRow<narrow>());
 }
 
+// out (n, dim): rows of the table (V, dim), zeros for no_row
 template <class T>
 void copy_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride) {
     const i64 distance = rows_ahead<T>(table.dim);

@@ -1,5 +1,9 @@
 // Compiled once per instruction set, with PYEMBED_ISA its name. Everything included from this folder is in an
 // anonymous namespace: the same names with other instructions must never meet in the linker.
+#if defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+
 #include "../kernels.h"
 
 #include "add_rows_atomically.h"
@@ -12,10 +16,6 @@
 #include "step_segments.h"
 #include "store_segments.h"
 #include "stream_rows.h"
-
-#if defined(_MSC_VER)
-#pragma fp_contract(off)
-#endif
 
 #define PYEMBED_STRING_OF(x) #x
 #define PYEMBED_STRING(x) PYEMBED_STRING_OF(x)

@@ -4,25 +4,26 @@
 
 #include <string.h>
 
+#include "copy_rows.h"
+
 #if defined(__SSE2__) || defined(_M_X64)
+#define PYEMBED_STREAMS
 #include <immintrin.h>
 #endif
 
-#include "copy_rows.h"
-
 namespace pyembed {
 namespace {
+
+#if defined(PYEMBED_STREAMS)
 
 // `to` and `from` are aligned to a line.
 PYEMBED_INLINE void stream_line(char* to, const char* from) {
 #if defined(__AVX512F__)
     _mm512_stream_si512(reinterpret_cast<__m512i*>(to), *reinterpret_cast<const __m512i*>(from));
-#elif defined(__SSE2__) || defined(_M_X64)
+#else
     for (int part = 0; part < cache_line; part += 16)
         _mm_stream_si128(reinterpret_cast<__m128i*>(to + part),
                          *reinterpret_cast<const __m128i*>(from + part));
-#else
-    memcpy(to, from, cache_line);
 #endif
 }
 
@@ -37,16 +38,16 @@ class LineStream {
     }
 
     PYEMBED_INLINE void write(const T* row, i64 dim) {
-        for (i64 column = 0; column < dim; column += piece) {
-            const i64 count = dim - column < piece ? dim - column : piece;
+        for (i64 column = 0; column < dim; column += columns_at_once) {
+            const i64 count = dim - column < columns_at_once ? dim - column : columns_at_once;
             T* const to = reinterpret_cast<T*>(buffer_ + filled_);
             with_copy_of_row<T>(count, [&](auto copy) { copy(row + column, count, to); });
             added(count);
         }
     }
     PYEMBED_INLINE void write_zeros(i64 dim) {
-        for (i64 column = 0; column < dim; column += piece) {
-            const i64 count = dim - column < piece ? dim - column : piece;
+        for (i64 column = 0; column < dim; column += columns_at_once) {
+            const i64 count = dim - column < columns_at_once ? dim - column : columns_at_once;
             memset(buffer_ + filled_, 0, static_cast<size_t>(count) * sizeof(T));
             added(count);
         }
@@ -56,14 +57,12 @@ class LineStream {
     PYEMBED_INLINE void finish() {
         flush();
         memcpy(line_ + skipped_, buffer_ + skipped_, static_cast<size_t>(filled_ - skipped_));
-#if defined(__SSE2__) || defined(_M_X64)
         _mm_sfence();  // before anything that tells another thread that the rows are there
-#endif
     }
 
   private:
     static constexpr i64 enough = 32 * cache_line;
-    static constexpr i64 piece = 16 * cache_line / sizeof(T);
+    static constexpr i64 columns_at_once = 16 * cache_line / sizeof(T);
 
     PYEMBED_INLINE void added(i64 count) {
         filled_ += count * static_cast<i64>(sizeof(T));
@@ -83,7 +82,7 @@ class LineStream {
         if (done > 0) memcpy(buffer_, buffer_ + done, cache_line);
     }
 
-    alignas(64) char buffer_[enough + piece * sizeof(T) + cache_line];
+    alignas(64) char buffer_[enough + columns_at_once * sizeof(T) + cache_line];
     i64 filled_;   // bytes of the buffer, which stands for the memory from line_ on
     i64 skipped_;  // bytes at its start that are not to be written
     char* line_;
@@ -104,6 +103,15 @@ void stream_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out)
     }
     to.finish();
 }
+
+#else
+
+template <class T>
+void stream_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out) {
+    copy_rows(table, rows, n, ahead, out, table.dim);
+}
+
+#endif
 
 }  // namespace
 }  // namespace pyembed
