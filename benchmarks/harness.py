@@ -58,10 +58,13 @@ class Contestant:
         """Run these batches, one after the other, and tell how long that took."""
         if self.times_itself:
             return sum(self.run(batch) for batch in batches)
+        last = None
         started = time.perf_counter()
         for batch in batches:
-            self.run(batch)
-        return time.perf_counter() - started
+            last = self.run(batch)  # kept until the next is there, as a variable keeps it
+        seconds = time.perf_counter() - started
+        del last
+        return seconds
 
 
 def over(batches: Sequence[Any], call: Callable[[Any], Any]) -> Callable[[int], Any]:
@@ -273,10 +276,11 @@ class _Turns:
         self.next_batch = VERIFIED_RUNS
 
     def order(self) -> list[int]:
-        """Contestants by index, another one first each time."""
+        """Contestants by index: another one first each time, and other neighbours."""
         count = len(self.match.contestants)
         self.rounds += 1
-        return [(self.rounds + turn) % count for turn in range(count)]
+        order = [(self.rounds + turn) % count for turn in range(count)]
+        return order if self.rounds % 2 else order[::-1]
 
     def take(self, count: int, last: bool) -> list[int]:
         """The next ``count`` batches; the last contestant of a round moves a shared turn on."""

@@ -7,10 +7,15 @@ sweeps of the same job and axis are panels of one figure.
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import results
 import timed
 from options import OPTIMIZERS, Options
 from report import Report
@@ -21,6 +26,7 @@ TABLES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 ONE_HOT = (1_000, 16_000, 256_000, 1_000_000, 4_000_000)
 WORDS = {"distributions": ("words",)}
 HOT = {"distributions": ("hot",)}
+HUGE_PAGES = ("--torch-huge-pages",)
 SMOKE = {"dims": (3, 16), "ids": (1, 300), "rows": (97, 970)}
 
 
@@ -28,7 +34,8 @@ SMOKE = {"dims": (3, 16), "ids": (1, 300), "rows": (97, 970)}
 class Part:
     """One run of a job. ``changes`` are options; ``only`` are labels of the cases that are kept.
 
-    With an ``axis``, it is drawn along that label.
+    With an ``axis``, it is drawn along that label. ``apart``, it runs in a process of its own with
+    these arguments: what a library reads as it loads cannot be changed here.
     """
 
     job: str
@@ -37,12 +44,15 @@ class Part:
     axis: str | None = None
     only: Mapping[str, object] = field(default_factory=dict)
     sweep: bool = False  # it stands beside the job's own run
+    apart: tuple[str, ...] = ()
 
     def options(self, given: Options) -> Options:
         changes = self._small() if given.smoke else self.changes
         return replace(given, **changes)
 
     def run(self, given: Options) -> Report:
+        if self.apart:
+            return self._run_apart(given)
         job = importlib.import_module(f"jobs.{self.job}")
         options = self.options(given)
         if not self.only:
@@ -53,6 +63,16 @@ class Part:
             if all(case.labels.get(name) == value for name, value in self.only.items())
         ]
         return timed.run(self.job, cases, options, summary=lambda found: [])
+
+    def _run_apart(self, given: Options) -> Report:
+        with tempfile.TemporaryDirectory() as folder:
+            found = Path(folder) / "found.json"
+            size = ["--smoke"] if given.smoke else ["--repeat", str(given.repeat)]
+            common = ["--threads", str(given.threads), "--json", str(found), *size]
+            command = [sys.executable, str(Path(__file__).parent), self.job, *common, *self.apart]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            _, (part,) = results.load(found)
+        return part.report
 
     def _small(self) -> dict[str, Any]:
         """For a smoke run: two values along the axis, one of each other size."""
@@ -90,9 +110,10 @@ def _sweeps(
 
 PLAN = (
     Part("gather", "every cell"),
-    *_sweeps("gather", ("dim", "ids", "table")),
+    *_sweeps("gather", ("dim", "ids")),
     Part("lookup", "into a fresh array"),
     Part("lookup", "the words of English", WORDS),
+    Part("lookup", "PyTorch on huge pages", apart=HUGE_PAGES),
     Part("one_id", "one id"),
     Part("scatter_add", "262,144 rows"),
     Part("scatter_add", "one id in half of the batch", HOT),
@@ -105,12 +126,18 @@ PLAN = (
         "the other optimizers, on a smaller table",
         {"optimizers": tuple(name for name in OPTIMIZERS if name != "adam"), "rows": (1_000_000,)},
     ),
+    Part(
+        "step",
+        "Adam, PyTorch and FBGEMM on huge pages",
+        apart=("--optimizers", "adam", *HUGE_PAGES),
+    ),
     Part("step", "Adam, one id in half of the batch", {**HOT, "optimizers": ("adam",)}),
     Part("step", "Adam, the words of English", {**WORDS, "optimizers": ("adam",)}),
     *_sweeps(
         "step", ("dim", "ids"), only={"optimizer": "adam"}, optimizers=("adam",), rows=(1 << 16,)
     ),
     Part("bag_step", "bags of 1 and of 32"),
+    Part("bag_step", "FBGEMM on huge pages", apart=HUGE_PAGES),
     Part("torch_step", "one import changed, or two"),
     Part("exact", "exact Adam"),
     Part("growth", "growing tables", axis="table"),

@@ -104,17 +104,18 @@ edited by hand.
 ```
 
 Both sides computed the same first, were warm, and took turns; each time is the median of
-{facts["repeat"]} timed repetitions, with fresh ids in each. A ratio is a peer's time over ours, in
-the same run: above 1, pyembed is faster. Shares are of what memory did just after, with loops of
-`benchmarks/roofline.cpp`."""
+3 to {facts["repeat"]} timed repetitions, with fresh ids in each. A ratio is a peer's time over
+ours, in the same run: above 1, pyembed is faster. Shares are of what memory did just after, with
+loops of `benchmarks/roofline.cpp`."""
 
 
 def _targets(parts: Sequence[Done]) -> str:
     lines = [
         "## Targets",
         "",
-        "Worst cases, uniform / Zipf ids. A cell without a figure was not measured; "
-        "its section says why.",
+        "Worst cases, uniform / Zipf ids, beside peers as they are installed: PyTorch and FBGEMM "
+        "ask for huge pages only where THP_MEM_ALLOC_ENABLE=1 tells them to, which has tables of "
+        "its own below. A cell without a figure was not measured; its section says why.",
         "",
         "| what | beside | target | stretch | measured | |",
         "|---|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""How each peer is set, by the name of the contestant: the best of its settings that we found."""
+"""How each peer is set, by the name of the contestant: the best that we found, as installed."""
 
 from __future__ import annotations
 

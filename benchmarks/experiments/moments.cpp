@@ -1,5 +1,5 @@
-// What decided that Adam's moments of a row lie side by side: the update of rows at random with m and v in an
-// array each, and with both in one. Knows nothing of pyembed.
+// What decided that Adam's moments of a row lie side by side: the update of random rows, sorted as a step
+// sorts them, with m and v in an array each, and with both in one. Knows nothing of pyembed.
 //
 //     g++ -std=c++17 -O3 -march=native -ffp-contract=off -fno-math-errno -fopenmp moments.cpp -o moments
 //     OMP_NUM_THREADS=2 ./moments

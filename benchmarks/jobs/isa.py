@@ -1,12 +1,13 @@
 """The same work with each instruction set that this processor has, kernel by kernel.
 
-One thread, and a table in the second-level cache, where arithmetic counts, or in memory, where it
-may not. The set is chosen as the library loads (``PYEMBED_ISA``), so each is timed in processes of
+Results must be the same bits. One thread, and a table in the second-level cache, where arithmetic
+counts, or in memory, where it may not. The set is chosen as the library loads (``PYEMBED_ISA``), so each is timed in processes of
 its own, which take turns.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ import numpy as np
 import data
 import pyembed as pe
 import streams
+import trainers
+from harness import Disagreement
 from optimizers import CONTESTS
 from options import Options
 from report import Report
@@ -28,15 +31,21 @@ TABLES = {"cache": 1_000, "memory": 4_000_000}
 SMOKE = {"cache": 97}
 ROUNDS, CALLS, WARM = 3, 11, 3
 Times = dict[tuple[str, str], float]  # seconds of a call, by kernel and table
+Work = tuple[str, Callable[[streams.Ids], object], Callable[[], data.Array]]  # and its result
 
 
 def run(options: Options) -> Report:
     sets = pe.show_config("dicts")["isa_available"]
     tables, rounds = (SMOKE, 1) if options.smoke else (TABLES, ROUNDS)
     found: dict[str, list[Times]] = {name: [] for name in sets}
+    expected = None
     for _ in range(rounds):
         for name in sets:
-            found[name].append(_in_fresh_process(name, tables, options.dtype))
+            times, digest = _in_fresh_process(name, tables, options.dtype)
+            if expected not in (None, digest):
+                raise Disagreement(f"the results of {sets[0]} and {name}")
+            expected = digest
+            found[name].append(times)
     best = {name: _fastest(times) for name, times in found.items()}
     return Report(
         ["kernel", "table", f"{sets[0]} us", *(f"{name} gains" for name in sets[1:])],
@@ -53,7 +62,7 @@ def run(options: Options) -> Report:
     )
 
 
-def _in_fresh_process(isa: str, tables: dict[str, int], dtype: str) -> Times:
+def _in_fresh_process(isa: str, tables: dict[str, int], dtype: str) -> tuple[Times, str]:
     os.environ["PYEMBED_ISA"] = isa
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
@@ -62,33 +71,39 @@ def _in_fresh_process(isa: str, tables: dict[str, int], dtype: str) -> Times:
         del os.environ["PYEMBED_ISA"]
 
 
-def measure(tables: dict[str, int], dtype: str) -> Times:
-    """Every kernel on every table, here."""
+def measure(tables: dict[str, int], dtype: str) -> tuple[Times, str]:
+    """Every kernel on every table, here; and a digest of all results."""
     pe.set_num_threads(1)
-    return {
-        (kernel, size): _median(call, batches)
-        for size, rows in tables.items()
-        for batches in [streams.pool("uniform", rows, IDS)]
-        for kernel, call in _kernels(rows, dtype)
-    }
+    times, digest = {}, hashlib.sha256()
+    for size, rows in tables.items():
+        batches = streams.pool("uniform", rows, IDS)
+        for kernel, call, result in _kernels(rows, dtype):
+            times[kernel, size] = _median(call, batches)
+            digest.update(result())
+    return times, digest.hexdigest()
 
 
-def _kernels(rows: int, dtype: str) -> Iterator[tuple[str, Callable[[streams.Ids], object]]]:
+def _kernels(rows: int, dtype: str) -> Iterator[Work]:
     table = data.whole_numbers((rows, DIM), dtype)
     dy = data.whole_numbers((IDS, DIM), dtype)
     out, offsets = np.empty_like(dy), np.arange(0, IDS, BAG)
-    yield "gather", partial(pe.ops.gather, table, out=out)
+    yield "gather", partial(pe.ops.gather, table, out=out), lambda: out
     for mode in ("sum", "max"):
         bag = partial(pe.ops.gather_bag, table, offsets=offsets, mode=mode)
-        yield f"bag, {mode} of {BAG}", partial(bag, out=out[: len(offsets)])
-    yield "scatter_add", partial(pe.ops.scatter_add, table, rows=dy)
+        yield f"bag, {mode} of {BAG}", partial(bag, out=out[: len(offsets)]), lambda: out
+    yield "scatter_add", partial(pe.ops.scatter_add, table, rows=dy), lambda: table
     layer = pe.Embedding.from_pretrained(table, trainable=True, max_norm=1e30)
-    yield "lookup with max_norm", partial(layer, out=out)
+    yield "lookup with max_norm", partial(layer, out=out), lambda: out
     for name, contest in CONTESTS.items():
         trainer = contest.sides["pyembed"].make(rows, DIM, dtype)
-        yield f"step, {name}", partial(trainer.step, dy=dy)
+        trainers.touch_every_row(trainer, rows, dy)
+        yield f"step, {name}", partial(trainer.step, dy=dy), trainer.weights
     filled = pe.initializers.RandomUniform(seed=1)
-    yield f"fill {IDS:,} rows", lambda ids: filled((IDS, DIM), dtype)
+    yield (
+        f"fill {IDS:,} rows",
+        lambda ids: filled((IDS, DIM), dtype),
+        lambda: filled((IDS, DIM), dtype),
+    )
 
 
 def _median(call: Callable[[streams.Ids], object], batches: list[streams.Ids]) -> float:

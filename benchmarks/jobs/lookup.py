@@ -1,6 +1,6 @@
 """``emb(ids)`` in a loop: rows into a new array each time, whose pages cost more than its rows.
 
-The array is given back before the next one is made, as in a loop that overwrites its variable.
+An array is given back once the next one is made, as in a loop that overwrites its variable.
 """
 
 from __future__ import annotations

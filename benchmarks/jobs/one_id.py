@@ -18,11 +18,11 @@ from data import Array
 from grid import Axes, Cell, cells
 from harness import Case, Contestant, Match, Measurement, over
 from jobs.gather import moved_bytes
-from options import TABLE_SIZES, Options
+from options import Options
 from report import Report, times
 from streams import Ids
 
-FULL = Axes(dims=(64,), ids=(1,), rows=TABLE_SIZES, distributions=("uniform",))
+FULL = Axes(dims=(64,), ids=(1,), rows=("cache",), distributions=("uniform",))
 SMOKE = Axes(dims=(3, 64), ids=(1,), rows=(97,), distributions=("uniform",))
 Call = Callable[[Array, list[Ids]], Iterator[Contestant]]
 
