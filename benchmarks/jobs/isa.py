@@ -1,8 +1,8 @@
 """The same work with each instruction set that this processor has, kernel by kernel.
 
 Results must be the same bits. One thread, and a table in the second-level cache, where arithmetic
-counts, or in memory, where it may not. The set is chosen as the library loads (``PYEMBED_ISA``), so each is timed in processes of
-its own, which take turns.
+counts, or in memory, where it may not. The set is chosen as the library loads (``PYEMBED_ISA``), so
+each is timed in processes of its own, which take turns.
 """
 
 from __future__ import annotations
