@@ -29,7 +29,7 @@ JOBS = {
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }
-OPTIMIZERS = ("sgd", "momentum", "adagrad", "rowwise_adagrad", "rmsprop", "adam")
+OPTIMIZERS = ("sgd", "momentum", "adagrad", "rowwise_adagrad", "rmsprop", "adam", "adam_keras")
 DISTRIBUTIONS = ("uniform", "zipf", "hot", "words")
 USUAL_DISTRIBUTIONS = ("uniform", "zipf")  # words are downloaded, so only on request
 DTYPES = ("float32", "float64")

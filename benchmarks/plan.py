@@ -120,11 +120,14 @@ PLAN = (
     *_sweeps("scatter_add", ("dim", "ids")),
     Part("bag", "every mode"),
     *_sweeps("bag", ("dim", "ids"), only={"mode": "sum", "bag": 32}),
-    Part("step", "Adam", {"optimizers": ("adam",)}),
+    Part("step", "Adam", {"optimizers": ("adam", "adam_keras")}),
     Part(
         "step",
         "the other optimizers, on a smaller table",
-        {"optimizers": tuple(name for name in OPTIMIZERS if name != "adam"), "rows": (1_000_000,)},
+        {
+            "optimizers": tuple(name for name in OPTIMIZERS if not name.startswith("adam")),
+            "rows": (1_000_000,),
+        },
     ),
     Part(
         "step",

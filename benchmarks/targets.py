@@ -199,7 +199,7 @@ TARGETS = (
         "forward + backward + SparseAdam.step",
         "Keras Adam",
         "step",
-        times("Keras Adam", **ADAM),
+        times("Keras Adam", **{**ADAM, "optimizer": "adam_keras"}),
         15,
         20,
     ),
