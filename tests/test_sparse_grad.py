@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import pyembed as pe
 import reference
+from pyembed import _core
 from strategies import arrays_of_ids, floats, tables
 
 
@@ -179,3 +180,14 @@ def test_only_gradients_of_one_table_add_up(emb):
         emb.backward([1], ones(1)) + 1
     with pytest.raises(TypeError):
         emb.backward([1], ones(1)) * "2"
+
+
+@pytest.mark.parametrize("dim", [1, 5])
+def test_the_core_refuses_a_gradient_of_another_width(dim):
+    table = _core.Table(np.ones((4, 3), np.float32))
+    call = _core.BackwardCall([1], np.ones((1, dim), np.float32), dim, "float32")
+    message = f"grad_output has rows of {dim} elements, but those of the table have 3"
+    with pytest.raises(ValueError, match=message):
+        _core.SortedGradient(table, (call,), for_step=True)
+    with pytest.raises(ValueError, match=message):
+        _core.to_dense(table, (call,), np.zeros((4, 3), np.float32), "atomic")

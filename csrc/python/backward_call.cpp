@@ -80,6 +80,13 @@ Contribution<T> BackwardCall::contribution() const {
             winners_ ? winners_->as<Position<T>>() : nullptr};
 }
 
+void BackwardCall::check_dim(i64 dim) const {
+    const i64 found = std::visit([](const auto& rows) { return rows.dim; }, gradient_);
+    if (found != dim)
+        throw py::value_error(gradient_name_ + " has rows of " + std::to_string(found) +
+                              " elements, but those of the table have " + std::to_string(dim));
+}
+
 void BackwardCall::refuse_overlap_with(const py::array& written, const char* name) const {
     refuse_overlap(written, name, gradient_array_, gradient_name_.c_str());
     refuse_overlap(written, name, ids_.array, "ids");
@@ -99,6 +106,8 @@ std::vector<Contribution<T>> contributions_of(const Calls& calls) {
 
 template <class T>
 Plan<T> make_plan(const Calls& calls, const IdRule& rule, const Table* table) {
+    if (table != nullptr)
+        for (const BackwardCall* call : calls) call->check_dim(table->view().shape().back());
     const auto contributions = contributions_of<T>(calls);
     Plan<T> plan;
     std::optional<BadContribution> bad;

@@ -26,6 +26,8 @@ class BackwardCall {
     Contribution<T> contribution() const;
 
     bool is_single() const { return std::holds_alternative<Rows<const float>>(gradient_); }
+    // Throws where the gradient's rows are not of `dim` elements, as those of the table are.
+    void check_dim(i64 dim) const;
     Shape ids_shape() const { return ids_.shape(); }
     void refuse_overlap_with(const py::array& written, const char* name) const;
 
