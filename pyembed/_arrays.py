@@ -36,9 +36,10 @@ def shared_array(value: Any, name: str) -> NDArray[Any]:
         return value
     if hasattr(value, "__dlpack__"):
         try:
-            return np.from_dlpack(value)
+            array = np.from_dlpack(value)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
             raise TypeError(f"{name} cannot share its memory: {error}") from error
+        return array if array.flags.writeable else _perhaps_writeable(value, array)
     try:
         buffer = memoryview(value)
     except TypeError:
@@ -47,6 +48,18 @@ def shared_array(value: Any, name: str) -> NDArray[Any]:
             f"memory, not {type(value).__name__}; copy=True takes what numpy.asarray does"
         ) from None
     return np.asarray(buffer)
+
+
+def _perhaps_writeable(value: Any, array: NDArray[Any]) -> NDArray[Any]:
+    """Return what NumPy has of `value` otherwise, if it is the same memory.
+
+    Older versions make everything that comes by DLPack read-only.
+    """
+    if not hasattr(value, "__array__"):
+        return array
+    other = np.asarray(value)
+    same = other.__array_interface__["data"][0] == array.__array_interface__["data"][0]
+    return other if same else array
 
 
 def real_array(value: ArrayLike, name: str) -> NDArray[Any]:

@@ -83,6 +83,25 @@ def test_a_matrix_is_shared_with_any_library(made):
     assert emb([1]).tolist() == [[1.0, 1.0, 1.0]]
 
 
+class Both(DLPack, Array):
+    """What knows both."""
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_memory_that_dlpack_alone_says_is_read_only_is_written(writeable, monkeypatch):
+    def read_only(value):
+        array = np.asarray(value).view()
+        array.flags.writeable = False
+        return array
+
+    monkeypatch.setattr(np, "from_dlpack", read_only)  # as older versions have it
+    values = np.ones((4, 3), np.float32)
+    values.flags.writeable = writeable
+    array = pe._arrays.shared_array(Both(values), "matrix")
+    assert np.shares_memory(array, values)
+    assert array.flags.writeable == writeable
+
+
 def test_what_cannot_be_read_is_refused():
     emb = pe.Embedding(4, 3)
     before = emb.embeddings.copy()
