@@ -17,6 +17,7 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> torch.Tensor:
     """Scale gradients together so that their joint norm is at most `max_norm`.
 
@@ -33,6 +34,8 @@ def clip_grad_norm_(
         The p of the p-norm; inf for the largest magnitude.
     error_if_nonfinite : bool
         Whether a norm that is nan or inf is an error; nothing has changed then.
+    foreach : bool, optional
+        Ignored: torch's choice among its own implementations.
 
     Returns
     -------
