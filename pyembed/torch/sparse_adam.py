@@ -15,7 +15,7 @@ from pyembed._core import Table
 from pyembed.optimizers._bias import bias_correction
 from pyembed.optimizers._exact import terms_and_horizon
 from pyembed.torch import _tables
-from pyembed.torch._optimizer import Params, SparseOptimizer, Update, check
+from pyembed.torch._optimizer import Params, SparseOptimizer, Update, check, check_rate
 
 _series = functools.lru_cache(maxsize=64)(terms_and_horizon)
 
@@ -32,7 +32,7 @@ class SparseAdam(SparseOptimizer):
     params : iterable of torch.Tensor, dict or (str, torch.Tensor)
         Parameters with sparse gradients, as those of ``nn.Embedding(sparse=True)``.
     lr : float or torch.Tensor
-        Learning rate, above 0.
+        Learning rate, above 0; that of a param group may be 0.
     betas : (float, float)
         Each in [0, 1).
     eps : float
@@ -82,6 +82,8 @@ class SparseAdam(SparseOptimizer):
             "update": update,
         }
         super().__init__(params, defaults)
+        if not lr > 0.0:  # as in torch, that of a group may be 0
+            raise ValueError(f"Invalid learning rate: {lr}")
 
     def flush(self) -> None:
         """Bring every row up to date; rows are behind with ``update="exact"`` alone."""
@@ -112,11 +114,7 @@ class SparseAdam(SparseOptimizer):
         return state
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        lr = group["lr"]
-        if isinstance(lr, torch.Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        if not lr > 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
+        check_rate(group)
         if not group["eps"] > 0.0:
             raise ValueError(f"Invalid epsilon value: {group['eps']}")
         beta_1, beta_2 = group["betas"]

@@ -172,7 +172,6 @@ def test_hooks_around_a_step():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": 0.0}, "Invalid learning rate: 0.0"),
         ({"lr": -1.0}, "Invalid learning rate: -1.0"),
         ({"lr": torch.ones(2)}, "Tensor lr must be 1-element"),
         ({"eps": 0.0}, "Invalid epsilon value: 0.0"),
@@ -189,6 +188,18 @@ def test_unusable_options_are_refused(options, message):
         SparseAdam([p], **options)
     with pytest.raises(ValueError, match=message):
         SparseAdam([{"params": [p], **options}])
+
+
+def test_a_groups_learning_rate_alone_may_be_zero():
+    resting, moving = model(0), model(1)
+    before = [m.weight.detach().clone() for m in (resting, moving)]
+    optimizer = SparseAdam([{"params": resting.weight, "lr": 0.0}, {"params": moving.weight}])
+    (resting(torch.tensor([1])) + moving(torch.tensor([1]))).sum().backward()
+    optimizer.step()
+    assert torch.equal(resting.weight, before[0])
+    assert not torch.equal(moving.weight, before[1])
+    with pytest.raises(ValueError, match=r"Invalid learning rate: 0.0"):
+        SparseAdam([resting.weight], lr=0.0)
 
 
 def test_unusable_parameters_are_refused():
