@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
@@ -105,6 +106,16 @@ class SparseOptimizer(torch.optim.Optimizer):
         for apply in applies:
             apply()
         return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the state of an optimizer of the same rule, perhaps torch's.
+
+        Parameters
+        ----------
+        state_dict : dict
+            Its tensors are copied.
+        """
+        super().load_state_dict({**state_dict, "state": copy.deepcopy(state_dict["state"])})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -147,3 +147,25 @@ def test_processes_that_share_a_table():
         worker.join(60)
         assert worker.exitcode == 0
     assert train(emb, pt.SparseSGD(emb.parameters(), lr=0.0), batches(1, 1))[0] < first[0] / 4
+
+
+def tensors(optimizer):
+    return [
+        value.clone()
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    ]
+
+
+@pytest.mark.parametrize(("ours", "options"), OURS)
+def test_a_state_is_copied_when_it_is_loaded(ours, options):
+    emb, other = model(), model()
+    optimizer, further = (ours(m.parameters(), lr=0.1, **options) for m in (emb, other))
+    train(emb, optimizer, batches(1, 5))
+    before = tensors(optimizer)
+    assert before
+    further.load_state_dict(optimizer.state_dict())
+    train(other, further, batches(2, 5))
+    for now, then in zip(tensors(optimizer), before, strict=True):
+        assert torch.equal(now, then)
