@@ -9,11 +9,10 @@ import torch
 
 from pyembed import _core
 from pyembed.torch import _tables
+from pyembed.torch._graphs import outside_graphs
 from pyembed.torch._lookup import How, look_up
 from pyembed.torch._memory import dtype_name
 from pyembed.torch._optimizer import SparseOptimizer
-
-_outside_graphs: Any = getattr(torch, "_disable_dynamo", lambda function: function)
 
 MakeOptimizer = SparseOptimizer | Callable[[Iterable[torch.Tensor]], SparseOptimizer]
 
@@ -64,10 +63,12 @@ class TableModule(torch.nn.Module):
             return self._look_up_outside(bag, weights, ids, offsets)
         return look_up(self.weight, weights, ids, offsets, self._how(bag))
 
-    @_outside_graphs
-    def _look_up_outside(self, *arguments: Any) -> torch.Tensor:
+    @outside_graphs
+    def _look_up_outside(
+        self, bag: tuple[str, bool] | None, weights: Any, ids: torch.Tensor, offsets: Any
+    ) -> torch.Tensor:
         """Look up outside of the graph that is being compiled: the kernels are none of its own."""
-        return self._look_up(*arguments)
+        return self._look_up(bag, weights, ids, offsets)
 
     def _how(self, bag: tuple[str, bool] | None) -> How:
         table = _tables.module_table(self.weight, self.padding_idx, self.max_norm, self.norm_type)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pyembed._core import BackwardCall, SortedGradient, Table
 from pyembed.torch._gradients import call_of
+from pyembed.torch._graphs import outside_graphs
 from pyembed.torch._memory import why_unfit
 from pyembed.torch._state import Form, check_state, state_rows
 from pyembed.torch._tables import let_go, table_of
@@ -66,6 +67,7 @@ class SparseOptimizer(torch.optim.Optimizer):
         super().add_param_group(param_group)
 
     @torch.no_grad()
+    @outside_graphs
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the rows that gradients touch.
 

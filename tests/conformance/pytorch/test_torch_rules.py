@@ -126,3 +126,18 @@ def test_what_only_torch_can_train_is_refused(ours):
     p.grad = torch.ones(4, 6, dtype=torch.float16)
     with pytest.raises(RuntimeError, match="does not support dense gradients, please consider"):
         optimizer.step()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+def test_a_compiled_step_is_outside_its_graph():
+    emb = model()
+    before = emb.weight.detach().clone()
+    optimizer = pt.SparseSGD(emb.parameters(), lr=1.0)
+
+    def step(x):
+        optimizer.step()
+        return x * 2
+
+    emb(torch.tensor([1])).sum().backward()
+    assert torch.compile(step, backend="eager")(torch.tensor(2)) == 4
+    assert torch.equal(emb.weight[1], before[1] - 1)
