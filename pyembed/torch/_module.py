@@ -82,6 +82,11 @@ class TableModule(torch.nn.Module):
             bag=bag,
         )
 
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
+        _tables.settle(self.weight)  # its memory may be left behind, and what rows lack with it
+        apply: Any = super()._apply
+        return apply(fn, recurse)
+
     def _save_to_state_dict(self, *args: Any, **kwargs: Any) -> None:
         _tables.settle(self.weight)
         super()._save_to_state_dict(*args, **kwargs)

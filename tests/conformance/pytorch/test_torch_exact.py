@@ -107,3 +107,25 @@ def test_other_modules_are_refused(weight):
         other(torch.tensor([1]))
     with pytest.raises(ValueError, match="needs more than 24 terms"):
         pt.SparseAdam(emb.parameters(), betas=(0.99, 0.5), update="exact")
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        torch.nn.Module.float,
+        torch.nn.Module.share_memory,
+        lambda model: model.to(torch.float32),
+        lambda model: model._apply(torch.clone),
+    ],
+)
+def test_moving_a_model_brings_rows_up_to_date(weight, move):
+    emb, optimizer = exact(weight)
+    train(emb, optimizer, few(1, 20))
+    optimizer.zero_grad()
+    move(torch.nn.Sequential(emb))
+    moved, expected = emb.weight.detach().double(), dense_adam(weight, few(1, 20))
+    torch.testing.assert_close(moved, expected, rtol=1e-6, atol=1e-6)
+    train(emb, optimizer, few(2, 20))
+    found = emb(torch.arange(40)).detach().double()
+    expected = dense_adam(weight, few(1, 20) + few(2, 20))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
