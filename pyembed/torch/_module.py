@@ -61,7 +61,8 @@ class TableModule(torch.nn.Module):
     ) -> torch.Tensor:
         if torch.compiler.is_compiling():
             return self._look_up_outside(bag, weights, ids, offsets)
-        return look_up(self.weight, weights, ids, offsets, self._how(bag))
+        weight = self.weight  # read once: where it is parametrized, each time makes another
+        return look_up(weight, weights, ids, offsets, self._how(weight, bag))
 
     @outside_graphs
     def _look_up_outside(
@@ -70,8 +71,8 @@ class TableModule(torch.nn.Module):
         """Look up outside of the graph that is being compiled: the kernels are none of its own."""
         return self._look_up(bag, weights, ids, offsets)
 
-    def _how(self, bag: tuple[str, bool] | None) -> How:
-        table = _tables.module_table(self.weight, self.padding_idx, self.max_norm, self.norm_type)
+    def _how(self, weight: torch.Tensor, bag: tuple[str, bool] | None) -> How:
+        table = _tables.module_table(weight, self.padding_idx, self.max_norm, self.norm_type)
         return How(
             table,
             writes=self.max_norm is not None,

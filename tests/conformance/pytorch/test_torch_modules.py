@@ -301,3 +301,24 @@ def test_two_threads_look_up_while_a_third_trains():
         looked_up = pool.map(look_up, range(40))
         train(emb, optimizer, [ids] * 20)
         assert all(looked_up)
+
+
+class Twice(nn.Module):
+    calls = 0
+
+    def forward(self, weight):
+        self.calls += 1
+        return weight * 2
+
+
+def test_a_parametrized_weight_is_made_once_a_lookup():
+    emb = pt.Embedding(6, 3)
+    nn.utils.parametrize.register_parametrization(emb, "weight", Twice())
+    twice = emb.parametrizations.weight[0]
+    twice.calls = 0
+    rows = emb(torch.tensor([1]))
+    assert twice.calls == 1
+    original = emb.parametrizations.weight.original
+    assert torch.equal(rows[0], original[1] * 2)
+    rows.sum().backward()
+    assert original.grad[1].tolist() == [2.0] * 3
