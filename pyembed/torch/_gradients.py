@@ -7,16 +7,16 @@ import math
 import torch
 
 from pyembed._core import BackwardCall
-from pyembed.torch._memory import dtype_name
+from pyembed.torch._memory import array_of, dtype_name
 
 
 def call_of(grad: torch.Tensor) -> BackwardCall:
     """Return a sparse gradient as a backward call, coalesced or not; its values are not copied."""
-    indices, values = grad._indices(), grad._values().detach()
+    indices, values = grad._indices(), grad._values()
     ids, count = _row_ids(indices, grad.shape), indices.shape[1]
     dim = math.prod(grad.shape[grad.sparse_dim() :])
     values = values.reshape(count, dim)
-    return BackwardCall(ids.numpy(), values.numpy(), dim, dtype_name(values.dtype))
+    return BackwardCall(array_of(ids), array_of(values), dim, dtype_name(values.dtype))
 
 
 def _row_ids(indices: torch.Tensor, shape: torch.Size) -> torch.Tensor:

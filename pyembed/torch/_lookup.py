@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from pyembed import _core
 from pyembed._core import BackwardCall, SortedGradient, Table
+from pyembed.torch._memory import array_of
 from pyembed.torch._optimizer import SparseOptimizer
 from pyembed.torch._threads import follow_torch
 
@@ -85,7 +86,8 @@ class Lookup(torch.autograd.Function):
             of_weights = torch.from_numpy(how.table.weight_gradient(*lookup, *how.bag))
         of_table = None
         if how.passes_gradients_on:
-            of_table = _sparse(ids.reshape(1, -1), grad.reshape(ids.numel(), grad.shape[-1]), how)
+            values = grad.resolve_neg().reshape(ids.numel(), grad.shape[-1])
+            of_table = _sparse(ids.reshape(1, -1), values, how)
         elif ctx.needs_input_grad[0]:
             call = how.call(*lookup)
             if how.optimizer is None:
@@ -146,4 +148,4 @@ def _sparse(indices: torch.Tensor, values: torch.Tensor, how: How) -> torch.Tens
 
 
 def _array(tensor: torch.Tensor | None) -> Any:
-    return None if tensor is None else tensor.detach().numpy()
+    return None if tensor is None else array_of(tensor)

@@ -1,4 +1,4 @@
-"""Tensors as arrays: the same memory, never a copy."""
+"""Tensors as arrays: the same memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 def dtype_name(dtype: torch.dtype) -> str:
     """Return NumPy's name of a dtype that tables have."""
     return _DTYPES[dtype]
+
+
+def array_of(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return a tensor to be read; copied only where it is the negative of what is in memory."""
+    array: NDArray[Any] = tensor.detach().resolve_neg().numpy()
+    return array
 
 
 def why_unfit(tensor: torch.Tensor) -> str | None:

@@ -303,6 +303,20 @@ def test_two_threads_look_up_while_a_third_trains():
         assert all(looked_up)
 
 
+@pytest.mark.parametrize("kind", ["Embedding", "EmbeddingBag"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_gradients_that_are_the_negative_of_what_is_in_memory(kind, sparse):
+    ids, found, negative = torch.tensor([[1, 2], [2, 5]]), [], []
+    for emb in both(kind, 6, 3, sparse=sparse):
+        imaginary = emb(ids)
+        imaginary.register_hook(lambda grad: negative.append(grad.is_neg()))
+        number = torch.complex(torch.ones_like(imaginary), imaginary).conj()
+        (number.real + 2 * number.imag).sum().backward()
+        found.append(dense(emb.weight.grad))
+    assert all(negative)
+    close(*found)
+
+
 class Twice(nn.Module):
     calls = 0
 
