@@ -93,7 +93,7 @@ class Lookup(torch.autograd.Function):
             if how.optimizer is None:
                 of_table = _gradient(call, how)
             else:
-                how.optimizer._take(ctx.weight, call)
+                how.optimizer._take(ctx.weight, call, how.table)
         return of_table, of_weights, None, None, None
 
 

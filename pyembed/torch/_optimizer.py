@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+import functools
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from numpy.typing import NDArray
 
 from pyembed._core import BackwardCall, SortedGradient, Table
+from pyembed.torch import _tables
 from pyembed.torch._gradients import call_of
 from pyembed.torch._graphs import outside_graphs
 from pyembed.torch._memory import why_unfit
 from pyembed.torch._state import Form, check_state, state_rows
-from pyembed.torch._tables import let_go, table_of
 from pyembed.torch._threads import follow_torch
 
 
@@ -25,6 +27,16 @@ class Update(NamedTuple):
     p: torch.Tensor
     table: Table
     gradient: SortedGradient
+
+
+class Taken(dict[torch.Tensor, list[BackwardCall]]):
+    """The gradients that one backward pass gives to its fused step, by weight."""
+
+    __slots__ = ("__weakref__",)
+
+
+# A group, its parameter, and the gradient: a tensor, or calls
+Having = tuple[dict[str, Any], torch.Tensor, torch.Tensor | None, list[BackwardCall]]
 
 
 class SparseOptimizer(torch.optim.Optimizer):
@@ -38,14 +50,13 @@ class SparseOptimizer(torch.optim.Optimizer):
     """
 
     _dense_peer: ClassVar[str]  # who takes dense gradients
-    # Of lookups whose rows are updated in the backward pass with this number
-    _taken: dict[torch.Tensor, list[BackwardCall]]
-    _taken_in: int | None = None
+    # By the number of the pass, which owns it: what a pass that fails has taken goes with it.
+    _passes: weakref.WeakValueDictionary[int, Taken]
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self._check_group(defaults)
         super().__init__(params, defaults)
-        self._taken = {}
+        self._passes = weakref.WeakValueDictionary()
         self._refuse("Sparse", "requires dense parameter tensors", lambda p: p.is_sparse)
         self._refuse("Complex", "does not support complex parameters", lambda p: p.is_complex())
 
@@ -68,7 +79,7 @@ class SparseOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     @outside_graphs
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None, *, _taken: Taken | None = None) -> Any:
         """Update the rows that gradients touch.
 
         Gradients are read where they lie, uncoalesced as they are: nothing is copied.
@@ -95,15 +106,8 @@ class SparseOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        taken, self._taken = self._taken, {}
-        self._taken_in = None
         follow_torch()
-        applies = [
-            apply
-            for group in self.param_groups
-            for p in group["params"]
-            if (apply := self._prepare(group, p, taken.get(p, []))) is not None
-        ]
+        applies = [self._prepare(*having) for having in self._having_gradients(_taken)]
         # From here on nothing can be refused.
         for apply in applies:
             apply()
@@ -121,31 +125,42 @@ class SparseOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._taken = {}
+        self._passes = weakref.WeakValueDictionary()
         for group in self.param_groups:  # saved by torch's optimizer, perhaps
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
 
-    def _take(self, p: torch.Tensor, call: BackwardCall) -> None:
-        """Take the gradient of one lookup, for a step at the end of the running backward pass."""
+    def _having_gradients(self, taken: Taken | None) -> Iterator[Having]:
+        """Yield the parameters of a step: a fused one has no business with any ``grad``."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if taken is None and p.grad is not None:
+                    yield group, p, p.grad, []
+                elif taken is not None and p in taken:
+                    yield group, p, None, taken[p]
+
+    def _take(self, p: torch.Tensor, call: BackwardCall, table: Table) -> None:
+        """Take the gradient of a lookup in `table`, for a step at the end of the running pass."""
         if all(p is not own for group in self.param_groups for own in group["params"]):
             raise RuntimeError(
                 "the weight is no longer the one that its optimizer trains: call fuse() again"
             )
         running = torch._C._current_graph_task_id()
-        if self._taken_in != running:
-            self._taken = {}  # of a pass that failed
-            self._taken_in = running
-            torch.autograd.Variable._execution_engine.queue_callback(self.step)
-        self._taken.setdefault(p, []).append(call)
+        taken = self._passes.get(running)
+        if taken is None:
+            taken = self._passes[running] = Taken()
+            step = functools.partial(self.step, _taken=taken)
+            torch.autograd.Variable._execution_engine.queue_callback(step)
+        taken.setdefault(p, []).append(call)
 
     def _prepare(
-        self, group: dict[str, Any], p: torch.Tensor, taken: list[BackwardCall]
-    ) -> Callable[[], None] | None:
-        """Return what applies the gradient of one parameter, or None where it has none."""
-        grad = p.grad
-        if grad is None and not taken:
-            return None
+        self,
+        group: dict[str, Any],
+        p: torch.Tensor,
+        grad: torch.Tensor | None,
+        calls: list[BackwardCall],
+    ) -> Callable[[], None]:
+        """Return what applies a parameter's gradient: `grad`, or that of calls."""
         if grad is not None and not grad.is_sparse:
             raise RuntimeError(
                 f"{type(self).__name__} does not support dense gradients, please consider "
@@ -156,13 +171,14 @@ class SparseOptimizer(torch.optim.Optimizer):
         if why is None and leading > 1 and not p.is_contiguous():
             why = "it is not contiguous"
         if why is not None:
-            return self._prepare_unfit(group, p, why)
-        calls = taken if grad is None else [*taken, call_of(grad)]
+            return self._prepare_unfit(group, p, grad, why)
+        if grad is not None:
+            calls = [call_of(grad)]
         share = self._share(group, p)
         factor = -share if group["maximize"] else share
         if factor != 1.0:
             calls = [call.scaled(factor) for call in calls]
-        table = table_of(p, leading)
+        table = _tables.table_of(p, leading)
         self._check_step(group, p)
         check_state(self.state.get(p, {}), self._state_names(group), self._form(p, table))
         gradient = SortedGradient(table, tuple(calls), for_step=True, l2=share * self._l2(group))
@@ -170,7 +186,7 @@ class SparseOptimizer(torch.optim.Optimizer):
         return lambda: self._update(update)
 
     def _prepare_unfit(
-        self, group: dict[str, Any], p: torch.Tensor, why: str
+        self, group: dict[str, Any], p: torch.Tensor, grad: torch.Tensor | None, why: str
     ) -> Callable[[], None]:
         """Return what applies a gradient to a parameter that is no table where it lies."""
         raise RuntimeError(
@@ -179,7 +195,7 @@ class SparseOptimizer(torch.optim.Optimizer):
 
     def _update(self, update: Update) -> None:
         if not self._is_exact(update.group):
-            let_go(update.table)
+            _tables.let_go(update.table)
         self._apply(update)
         # A tensor saved for backward that is changed now must be noticed, as in torch's own steps.
         torch.autograd.graph.increment_version(update.p)

@@ -176,13 +176,13 @@ class SparseAdam(SparseOptimizer):
         _tables.keep(table, self, by)
 
     def _prepare_unfit(
-        self, group: dict[str, Any], p: torch.Tensor, why: str
+        self, group: dict[str, Any], p: torch.Tensor, grad: torch.Tensor | None, why: str
     ) -> Callable[[], None]:
-        if self._is_exact(group) or group["weight_decay"] != 0.0:
-            return super()._prepare_unfit(group, p, why)
-        return lambda: self._step_by_torch(group, p)
+        if grad is None or self._is_exact(group) or group["weight_decay"] != 0.0:
+            return super()._prepare_unfit(group, p, grad, why)
+        return lambda: self._step_by_torch(group, p, grad)
 
-    def _step_by_torch(self, group: dict[str, Any], p: Any) -> None:
+    def _step_by_torch(self, group: dict[str, Any], p: torch.Tensor, grad: torch.Tensor) -> None:
         from torch.optim._functional import sparse_adam
 
         state = self.state[p]
@@ -193,7 +193,7 @@ class SparseAdam(SparseOptimizer):
         beta1, beta2 = group["betas"]
         sparse_adam(
             [p],
-            [p.grad],
+            [grad],
             [state["exp_avg"]],
             [state["exp_avg_sq"]],
             [step],

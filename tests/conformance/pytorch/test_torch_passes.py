@@ -1,0 +1,138 @@
+"""Which gradients the update in a backward pass applies: those of its lookups, all, and once."""
+
+import threading
+
+import pytest
+
+import pyembed.torch as pt
+from conformance.pytorch.peer import torch
+
+ROW = torch.ones(2)
+
+
+def table(fused_by=None, **options):
+    emb = pt.Embedding(4, 2, _weight=torch.zeros(4, 2), sparse=True, **options)
+    if fused_by is not None:
+        emb.fuse(fused_by)
+    return emb
+
+
+def descent(params):
+    return pt.SparseSGD(params, lr=1.0)
+
+
+def moved(emb):
+    """By how many units each row went down the gradient."""
+    assert torch.equal(emb.weight[:, 0], emb.weight[:, 1])
+    return (-emb.weight[:, 0]).tolist()
+
+
+def backward(emb, row):
+    emb(torch.tensor([row])).sum().backward()
+
+
+def test_another_weights_gradient_is_applied_by_the_users_step_alone():
+    fused, other = table(), table()
+    optimizer = descent([fused.weight, other.weight])
+    fused.fuse(optimizer)
+    (fused(torch.tensor([1])) + other(torch.tensor([2]))).sum().backward()
+    assert moved(fused) == [0, 1, 0, 0]
+    assert moved(other) == [0, 0, 0, 0]
+    optimizer.step()
+    assert moved(fused) == [0, 1, 0, 0]
+    assert moved(other) == [0, 0, 1, 0]
+
+
+def test_a_gradient_from_before_is_left_alone():
+    emb = table()
+    backward(emb, 0)
+    emb.fuse(descent)
+    backward(emb, 1)
+    assert moved(emb) == [0, 1, 0, 0]
+
+
+def test_another_weights_dense_gradient_does_no_harm():
+    dense = torch.nn.Parameter(torch.ones(2))
+    emb = table()
+    emb.fuse(descent([emb.weight, dense]))
+    (emb(torch.tensor([1])) * dense).sum().backward()
+    backward(emb, 2)
+    assert moved(emb) == [0, 1, 1, 0]
+    assert torch.equal(dense, torch.ones(2))
+
+
+def test_hooks_and_schedulers_count_the_steps_of_backward_passes():
+    emb = table(descent)
+    calls = []
+    emb.optimizer.register_step_pre_hook(lambda *_: calls.append("pre"))
+    emb.optimizer.register_step_post_hook(lambda *_: calls.append("post"))
+    scheduler = torch.optim.lr_scheduler.StepLR(emb.optimizer, 1, 0.5)
+    backward(emb, 1)
+    scheduler.step()  # which warns where it saw no step
+    backward(emb, 1)
+    assert calls == ["pre", "post"] * 2
+    assert moved(emb) == [0, 1.5, 0, 0]
+
+
+def at_once(function):
+    function()
+
+
+def in_a_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("run", [at_once, in_a_thread])
+def test_a_pass_within_and_beside_another(run):
+    emb = table(descent)
+    inner = emb(torch.tensor([1])).sum()
+    first = emb(torch.tensor([0]))
+    between = torch.ones(1, 2, requires_grad=True).sin()
+    last = emb(torch.tensor([2]))
+    seen = []
+
+    def other_pass(_):
+        run(inner.backward)
+        seen.append(moved(emb))
+
+    between.register_hook(other_pass)
+    (first + between + last).sum().backward()  # the last one first
+    assert seen == [[0, 1, 0, 0]]
+    assert moved(emb) == [1, 1, 1, 0]
+    assert not emb.optimizer._passes
+
+
+def test_reentrant_checkpoints():
+    from torch.utils.checkpoint import checkpoint
+
+    emb = table(descent)
+    start = torch.zeros(1, 2, requires_grad=True)
+
+    def body(x):
+        return x + emb(torch.tensor([1]))
+
+    first = emb(torch.tensor([0]))
+    between = checkpoint(body, start, use_reentrant=True)
+    last = emb(torch.tensor([2]))
+    (first + between + last).sum().backward()
+    assert moved(emb) == [1, 1, 1, 0]
+
+
+def test_a_weight_that_is_no_table_at_the_end_of_a_pass_is_refused():
+    first, second = table(), table()
+    optimizer = pt.SparseAdam([first.weight, second.weight])
+    first.fuse(optimizer)
+    second.fuse(optimizer)
+    start = torch.zeros(1, 2, requires_grad=True)
+
+    def replace(_):
+        second.weight.data = torch.zeros(4, 2, dtype=torch.half)
+
+    start.register_hook(replace)
+    out = start.sin() + first(torch.tensor([1])) + second(torch.tensor([1]))
+    with pytest.raises(RuntimeError, match=r"SparseAdam cannot train a parameter .*its dtype is"):
+        out.sum().backward()
+    assert moved(first) == [0, 0, 0, 0]
+    assert not optimizer.state
