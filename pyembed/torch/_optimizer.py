@@ -97,7 +97,7 @@ class SparseOptimizer(torch.optim.Optimizer):
         Raises
         ------
         RuntimeError
-            If a gradient is dense.
+            If a gradient is dense, or does not fit its parameter any more.
         IndexError
             If a gradient's index is outside its parameter. Whatever is raised, nothing has been
             written.
@@ -165,6 +165,11 @@ class SparseOptimizer(torch.optim.Optimizer):
             raise RuntimeError(
                 f"{type(self).__name__} does not support dense gradients, please consider "
                 f"{self._dense_peer} instead"
+            )
+        if grad is not None and (grad.shape, grad.dtype) != (p.shape, p.dtype):
+            raise RuntimeError(
+                f"a gradient of shape {tuple(grad.shape)} and dtype {grad.dtype} does not fit a "
+                f"parameter of shape {tuple(p.shape)} and dtype {p.dtype}"
             )
         why = why_unfit(p)
         leading = 1 if grad is None else grad.sparse_dim()

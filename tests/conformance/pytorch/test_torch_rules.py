@@ -128,6 +128,17 @@ def test_what_only_torch_can_train_is_refused(ours):
         optimizer.step()
 
 
+def test_a_gradient_of_another_width_or_dtype_is_refused():
+    for other in (torch.zeros(40, 2), torch.zeros(40, 600), torch.zeros(40, 6).double()):
+        emb = model()
+        optimizer = pt.SparseSGD(emb.parameters(), lr=1.0)
+        emb(torch.tensor([39])).sum().backward()
+        emb.weight.data = other
+        with pytest.raises(RuntimeError, match=r"a gradient of shape \(40, 6\) and dtype torch.fl"):
+            optimizer.step()
+        assert (emb.weight == 0).all()
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
 def test_a_compiled_step_is_outside_its_graph():
     emb = model()
