@@ -145,6 +145,11 @@ class SparseOptimizer(torch.optim.Optimizer):
             raise RuntimeError(
                 "the weight is no longer the one that its optimizer trains: call fuse() again"
             )
+        known = _tables.known_table(p)
+        if known is None:
+            raise RuntimeError("the weight's memory was replaced between a lookup and its backward")
+        if known is not table:
+            raise _tables.modules_differ("is updated in the backward pass")
         running = torch._C._current_graph_task_id()
         taken = self._passes.get(running)
         if taken is None:

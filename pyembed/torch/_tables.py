@@ -14,7 +14,7 @@ from pyembed.torch._memory import rows_of, why_unfit
 
 class _Known(NamedTuple):
     memory: tuple[Any, ...]
-    options: tuple[Any, ...]
+    options: tuple[Any, ...] | None  # of the modules; None where theirs differ
     table: Table
 
 
@@ -32,10 +32,15 @@ def module_table(
 ) -> Table:
     """Return the table that a module's weight is: the same one as long as its memory is the same.
 
+    Modules that share a weight, but differ in their options, have tables of their own. Its steps
+    then have another, without options: gradients have no padding any more.
+
     Raises
     ------
     TypeError
         If the weight cannot be looked up where it lies.
+    RuntimeError
+        If the modules differ, and exact Adam keeps the table of the others up to date.
     """
     memory = _memory(weight)
     options = (padding_idx, max_norm, norm_type if max_norm is not None else None)
@@ -45,21 +50,35 @@ def module_table(
             table: Table = known.table
             return table
         if known.table in _keepers:
-            raise RuntimeError(
-                "a weight that SparseAdam(update='exact') trains can be shared only by modules "
-                "with the same padding_idx and max_norm"
-            )
+            raise modules_differ("SparseAdam(update='exact') trains")
     why = why_unfit(weight)
     if why is not None:
+        _known.pop(weight, None)
         raise TypeError(f"the weight cannot be looked up where it lies: {why}")
     table = Table(rows_of(weight), padding_idx=padding_idx, max_norm=max_norm, norm_type=norm_type)
     if known is None or known.memory != memory:
         _known[weight] = _Known(memory, options, table)
+    elif known.options is not None:
+        _known[weight] = _Known(memory, None, Table(rows_of(weight)))
     return table
 
 
+def modules_differ(trained: str) -> RuntimeError:
+    """Return the error where a weight that is `trained` by its table has modules that differ."""
+    return RuntimeError(
+        f"a weight that {trained} can be shared only by modules with the same padding_idx and "
+        "max_norm"
+    )
+
+
+def do_modules_differ(p: torch.Tensor) -> bool:
+    """Return whether modules of different options look up in `p`."""
+    known = _known.get(p)
+    return known is not None and known.options is None
+
+
 def known_table(p: torch.Tensor) -> Table | None:
-    """Return the table that a module looks up in, where `p` is its weight."""
+    """Return the table that modules look up in, where `p` is their weight; see `module_table`."""
     known = _known.get(p)
     if known is None or known.memory != _memory(p):
         return None

@@ -138,6 +138,8 @@ class SparseAdam(SparseOptimizer):
                     "update='exact' trains weights of pyembed.torch.Embedding and EmbeddingBag: "
                     "other lookups would read rows that are behind"
                 )
+            if _tables.do_modules_differ(p):
+                raise _tables.modules_differ("SparseAdam(update='exact') trains")
 
     def _l2(self, group: dict[str, Any]) -> float:
         return 0.0

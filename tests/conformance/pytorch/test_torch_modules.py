@@ -8,6 +8,7 @@ import pytest
 import pyembed.torch as pt
 from conformance.pytorch.peer import torch
 from conformance.pytorch.training import batches, close, train
+from pyembed.torch import _tables
 
 nn = torch.nn
 
@@ -150,6 +151,7 @@ def test_a_weight_that_is_replaced_is_the_one_looked_up():
     emb.half()
     with pytest.raises(TypeError, match="cannot be looked up where it lies: its dtype is"):
         emb(torch.tensor([0]))
+    assert emb.weight not in _tables._known  # which would keep the old memory
     emb = pt.Embedding(6, 3, device="meta")
     with pytest.raises(TypeError, match="it is on device meta, not on the CPU"):
         emb(torch.tensor([0]))

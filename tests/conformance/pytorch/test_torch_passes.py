@@ -120,6 +120,16 @@ def test_reentrant_checkpoints():
     assert moved(emb) == [1, 1, 1, 0]
 
 
+def test_a_weight_that_changes_between_lookup_and_backward_is_refused():
+    for other in (torch.zeros(4, 3), torch.zeros(4, 2, dtype=torch.half), torch.zeros(4, 2)):
+        emb = table(descent, padding_idx=0)
+        out = emb(torch.tensor([0, 1])).sum()
+        emb.weight.data = other
+        with pytest.raises(RuntimeError, match="memory was replaced between a lookup and its back"):
+            out.backward()
+        assert (emb.weight == 0).all()
+
+
 def test_a_weight_that_is_no_table_at_the_end_of_a_pass_is_refused():
     first, second = table(), table()
     optimizer = pt.SparseAdam([first.weight, second.weight])
