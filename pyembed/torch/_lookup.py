@@ -67,7 +67,7 @@ class Lookup(torch.autograd.Function):
         """Look the rows up."""
         rows = _rows(weight, per_sample_weights, ids, offsets, how)
         # What the gradient depends on must be as it is now: saved, a change of it is noticed.
-        needs_table = how.needs_table or per_sample_weights is not None
+        needs_table = how.needs_table or ctx.needs_input_grad[1]
         ctx.save_for_backward(per_sample_weights, ids, offsets, weight if needs_table else None)
         ctx.how = how
         ctx.weight = weight if how.optimizer is not None else None

@@ -146,3 +146,28 @@ def test_a_weight_that_is_no_table_at_the_end_of_a_pass_is_refused():
         out.sum().backward()
     assert moved(first) == [0, 0, 0, 0]
     assert not optimizer.state
+
+
+def test_sample_weights_without_a_gradient_keep_no_version_of_the_table():
+    bag = pt.EmbeddingBag(4, 2, mode="sum", _weight=torch.zeros(4, 2), optimizer=descent)
+    ids, weights = torch.tensor([[1, 2]]), torch.tensor([[1.0, 3.0]])
+    losses = [bag(ids, per_sample_weights=weights).sum() for _ in range(2)]
+    for loss in losses:
+        loss.backward()
+    assert moved(bag) == [0, 2, 6, 0]
+    short = pt.EmbeddingBag(4, 2, mode="sum", max_norm=0.5)
+    losses = []
+    for row in (1, 2):
+        short.weight.data[row] = ROW
+        losses.append(short(torch.tensor([[row]]), per_sample_weights=torch.tensor([[2.0]])).sum())
+    sum(losses).backward()
+    assert short.weight.grad.tolist() == [[0, 0], [2, 2], [2, 2], [0, 0]]
+
+
+def test_sample_weights_with_a_gradient_notice_that_the_table_changes():
+    bag = pt.EmbeddingBag(4, 2, mode="sum", optimizer=descent)
+    weights = torch.ones(1, 2, requires_grad=True)
+    losses = [bag(torch.tensor([[1, 2]]), per_sample_weights=weights).sum() for _ in range(2)]
+    losses[0].backward()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        losses[1].backward()
