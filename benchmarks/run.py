@@ -53,15 +53,20 @@ def run(options: Options) -> int:
         print(f"\n{part.job}: {part.title or JOBS[part.job]}\n{report.text()}", flush=True)
         if options.report:
             print(f"({seconds:.0f} s)", flush=True)
+            _save(options, facts, done)  # so that what comes later cannot lose it
     print("\n" + "\n".join(line for one in done for line in one.report.summary))
     _keep(options, facts, done)
     return 0
 
 
-def _keep(options: Options, facts: dict[str, object], done: list[Done]) -> None:
-    """Write the files asked for; the measurements first."""
+def _save(options: Options, facts: dict[str, object], done: list[Done]) -> None:
     if options.json is not None:
         results.save(options.json, facts, done)
+
+
+def _keep(options: Options, facts: dict[str, object], done: list[Done]) -> None:
+    """Write the files asked for; the measurements first."""
+    _save(options, facts, done)
     if options.report:
         results.write(options.into, facts, done)
     if options.plot is not None:
