@@ -23,8 +23,8 @@ from summaries import by_distribution
 from trainers import Trainer
 
 # Gradients of duplicates are summed exactly (data.py); what is left is the rounding of the
-# optimizer's own arithmetic, a step of which moves a weight by about 1e-3; plain gradients of frequent
-# rows move theirs by as much as 1, and some come back to nearly 0.
+# optimizer's own arithmetic, a step of which moves a weight by about 1e-3. Plain gradients of
+# frequent rows move theirs by as much as 1, and some come back to nearly 0.
 RTOL, ATOL = 1e-5, 1e-5
 
 FIRST_IDS = 1 << 18  # at a time, where every row is trained once
