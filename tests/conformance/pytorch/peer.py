@@ -6,6 +6,7 @@ import pytest
 import pyembed as pe
 
 torch = pytest.importorskip("torch")
+pt = pytest.importorskip("pyembed.torch")
 
 # Rounding of values of about 1, with duplicates summed in another order.
 TOLERANCE = {

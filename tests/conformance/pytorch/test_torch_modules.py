@@ -5,8 +5,7 @@ import pickle
 
 import pytest
 
-import pyembed.torch as pt
-from conformance.pytorch.peer import torch
+from conformance.pytorch.peer import pt, torch
 from conformance.pytorch.training import batches, close, train
 from pyembed.torch import _tables
 

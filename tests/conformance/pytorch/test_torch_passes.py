@@ -4,8 +4,7 @@ import threading
 
 import pytest
 
-import pyembed.torch as pt
-from conformance.pytorch.peer import torch
+from conformance.pytorch.peer import pt, torch
 
 ROW = torch.ones(2)
 

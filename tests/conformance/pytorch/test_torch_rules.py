@@ -2,8 +2,7 @@
 
 import pytest
 
-import pyembed.torch as pt
-from conformance.pytorch.peer import torch
+from conformance.pytorch.peer import pt, torch
 from conformance.pytorch.training import batches, close, close_state, model, train
 
 quiet = pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")

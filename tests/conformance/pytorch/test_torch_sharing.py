@@ -2,8 +2,7 @@
 
 import pytest
 
-import pyembed.torch as pt
-from conformance.pytorch.peer import torch
+from conformance.pytorch.peer import pt, torch
 from conformance.pytorch.training import close
 
 DIFFER = r"can be shared only by modules with the same padding_idx and max_norm"

@@ -6,8 +6,7 @@ import pickle
 
 import pytest
 
-import pyembed.torch as pt
-from conformance.pytorch.peer import torch
+from conformance.pytorch.peer import pt, torch
 from conformance.pytorch.training import batches, close, close_state, model, train
 
 PEERS = {
