@@ -1,6 +1,6 @@
 """Figures of what was timed: the time a row along one axis, a line a contestant.
 
-Needs matplotlib. The same measurements make the same bytes.
+Drawing needs matplotlib, which nothing else here does. The same measurements make the same bytes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from math import ceil, log10
 from pathlib import Path
 from statistics import fmean
-
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from typing import TYPE_CHECKING
 
 from harness import Measurement, Timing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 AXES = {
     "dim": "numbers in a row",
@@ -90,6 +89,9 @@ def swept(measurements: Sequence[Measurement]) -> list[str]:
 
 def draw(path: Path, shown: Sequence[Panel], axis: str, heading: str) -> None:
     """Draw and save; the ending of ``path`` is the format."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
     columns = min(len(shown), 3 if len(shown) == 3 else 2)
     rows = ceil(len(shown) / columns)
     figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.4), layout="constrained")
@@ -110,6 +112,8 @@ def draw(path: Path, shown: Sequence[Panel], axis: str, heading: str) -> None:
 
 
 def _draw_panel(axes: Axes, panel: Panel, axis: str, styles: Styles) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
     if panel.limit is not None:
         axes.plot(panel.limit.x, panel.limit.middle, color=LIMIT, linestyle=":", linewidth=1.5)
     for line in reversed(panel.lines):  # ours on top
