@@ -53,8 +53,7 @@ void copy_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i
     const i64 distance = rows_ahead<T>(table.dim);
     with_copy_of_row<T>(table.dim, [&](auto copy) {
         for (i64 i = 0; i < n; ++i) {
-            const i64 next = i + distance;
-            if (next < n + ahead && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+            prefetch_next(table, rows, i + distance, n + ahead);
             T* const to = out + i * out_stride;
             if (rows[i] >= 0)
                 copy(table.row(rows[i]), table.dim, to);

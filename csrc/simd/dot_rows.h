@@ -11,8 +11,7 @@ template <class T>
 void dot_rows(Rows<const T> table, const i64* rows, i64 n, const T* vector, double* dots) {
     const i64 distance = rows_ahead<T>(table.dim);
     for (i64 i = 0; i < n; ++i) {
-        const i64 next = i + distance;
-        if (next < n && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+        prefetch_next(table, rows, i + distance, n);
         if (rows[i] < 0) {
             dots[i] = 0.0;
             continue;

@@ -36,5 +36,11 @@ PYEMBED_INLINE void prefetch_row(const T* row, i64 dim) {
     for (; line < stop; line += cache_line) prefetch_line(line);
 }
 
+// For a loop over rows[0] … rows[stop - 1] that has come to within a few of rows[next].
+template <class T>
+PYEMBED_INLINE void prefetch_next(Rows<const T> table, const i64* rows, i64 next, i64 stop) {
+    if (next < stop && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+}
+
 }  // namespace
 }  // namespace pyembed

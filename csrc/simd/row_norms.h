@@ -39,8 +39,7 @@ template <class T>
 void row_norms(Rows<const T> table, const i64* rows, i64 n, double p, double* norms) {
     const i64 distance = rows_ahead<T>(table.dim);
     for (i64 i = 0; i < n; ++i) {
-        const i64 next = i + distance;
-        if (next < n && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+        prefetch_next(table, rows, i + distance, n);
         norms[i] = rows[i] >= 0 ? row_norm(table.row(rows[i]), table.dim, p) : 0.0;
     }
 }

@@ -38,19 +38,12 @@ class LineStream {
     }
 
     PYEMBED_INLINE void write(const T* row, i64 dim) {
-        for (i64 column = 0; column < dim; column += columns_at_once) {
-            const i64 count = dim - column < columns_at_once ? dim - column : columns_at_once;
-            T* const to = reinterpret_cast<T*>(buffer_ + filled_);
+        in_pieces(dim, [row](i64 column, i64 count, T* to) {
             with_copy_of_row<T>(count, [&](auto copy) { copy(row + column, count, to); });
-            added(count);
-        }
+        });
     }
     PYEMBED_INLINE void write_zeros(i64 dim) {
-        for (i64 column = 0; column < dim; column += columns_at_once) {
-            const i64 count = dim - column < columns_at_once ? dim - column : columns_at_once;
-            memset(buffer_ + filled_, 0, static_cast<size_t>(count) * sizeof(T));
-            added(count);
-        }
+        in_pieces(dim, [](i64, i64 count, T* to) { memset(to, 0, static_cast<size_t>(count) * sizeof(T)); });
     }
 
     // The rest, which is no whole line: others may write to the same one.
@@ -64,9 +57,15 @@ class LineStream {
     static constexpr i64 enough = 32 * cache_line;
     static constexpr i64 columns_at_once = 16 * cache_line / sizeof(T);
 
-    PYEMBED_INLINE void added(i64 count) {
-        filled_ += count * static_cast<i64>(sizeof(T));
-        if (filled_ >= enough) flush();
+    // Calls put(column, count, to) for pieces of a row that fit into the buffer.
+    template <class Put>
+    PYEMBED_INLINE void in_pieces(i64 dim, Put put) {
+        for (i64 column = 0; column < dim; column += columns_at_once) {
+            const i64 count = dim - column < columns_at_once ? dim - column : columns_at_once;
+            put(column, count, reinterpret_cast<T*>(buffer_ + filled_));
+            filled_ += count * static_cast<i64>(sizeof(T));
+            if (filled_ >= enough) flush();
+        }
     }
 
     PYEMBED_INLINE void flush() {
@@ -94,8 +93,7 @@ void stream_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out)
     const i64 distance = rows_ahead<T>(table.dim);
     LineStream<T> to(out);
     for (i64 i = 0; i < n; ++i) {
-        const i64 next = i + distance;
-        if (next < n + ahead && rows[next] >= 0) prefetch_row(table.row(rows[next]), table.dim);
+        prefetch_next(table, rows, i + distance, n + ahead);
         if (rows[i] >= 0)
             to.write(table.row(rows[i]), table.dim);
         else
