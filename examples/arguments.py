@@ -8,6 +8,36 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+def example_parser(about: str) -> argparse.ArgumentParser:
+    """Make a parser that tells what an example's docstring does."""
+    description, _, rest = about.partition("\n")
+    return argparse.ArgumentParser(
+        description=description,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_threads_and_figure(
+    parser: argparse.ArgumentParser, threads: int, figure: str, of: str = "of pyembed"
+) -> None:
+    """Add the arguments that come last in every example: ``--threads`` and ``--output``."""
+    parser.add_argument(
+        "--threads",
+        type=whole_number(1, 1024),
+        default=threads,
+        metavar="N",
+        help=f"threads {of} (default here: %(default)s)",
+    )
+    parser.add_argument(
+        "--output",
+        type=figure_path,
+        default=Path(figure),
+        metavar="FILE",
+        help="where to put the figure; .png, .pdf or .svg (default: %(default)s)",
+    )
+
+
 def whole_number(low: int, high: int) -> Callable[[str], int]:
     """Make a converter for an argument that is a whole number, from ``low`` to ``high``."""
 

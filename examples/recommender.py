@@ -19,14 +19,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 import datasets
 import pyembed as pe
-from arguments import figure_path, whole_number
+from arguments import add_threads_and_figure, example_parser, whole_number
 from recommender_study import figure
 from recommender_study.factorization import Factorization
 from recommender_study.folds import FOLDS, folds
@@ -113,12 +112,7 @@ def neighbours(model: Factorization, ratings: datasets.Ratings, count: int = 4) 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; what cannot work is refused here, before any work is done."""
-    description, _, rest = str(__doc__).partition("\n")
-    parser = argparse.ArgumentParser(
-        description=description,
-        epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = example_parser(str(__doc__))
     parser.add_argument(
         "--seed",
         type=whole_number(0, 2**32),
@@ -133,20 +127,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help=f"how many of the {FOLDS} folds to hold out in turn (default: %(default)s)",
     )
-    parser.add_argument(
-        "--threads",
-        type=whole_number(1, 1024),
-        default=pe.get_num_threads(),
-        metavar="N",
-        help="threads of pyembed (default here: %(default)s)",
-    )
-    parser.add_argument(
-        "--output",
-        type=figure_path,
-        default=Path("recommender.png"),
-        metavar="FILE",
-        help="where to put the figure; .png, .pdf or .svg (default: %(default)s)",
-    )
+    add_threads_and_figure(parser, pe.get_num_threads(), "recommender.png")
     return parser.parse_args(arguments)
 
 

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -26,7 +25,7 @@ from tqdm import tqdm
 
 import datasets
 import pyembed as pe
-from arguments import figure_path, whole_number
+from arguments import add_threads_and_figure, example_parser, whole_number
 from sentiment_study import figure, one_hot, report
 from sentiment_study.classifier import FloatArray
 from sentiment_study.neighbours import Similarity
@@ -171,12 +170,7 @@ def progress(items: Iterable[T], what: str, total: int) -> tqdm[T]:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; what cannot work is refused here, before any work is done."""
-    description, _, rest = str(__doc__).partition("\n")
-    parser = argparse.ArgumentParser(
-        description=description,
-        epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = example_parser(str(__doc__))
     parser.add_argument(
         "--seed",
         type=whole_number(0, 2**32),
@@ -185,20 +179,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="first seed (default: %(default)s)",
     )
     parser.add_argument("--quick", action="store_true", help="a smaller run, of some seconds")
-    parser.add_argument(
-        "--threads",
-        type=whole_number(1, 1024),
-        default=pe.get_num_threads(),
-        metavar="N",
-        help="threads of pyembed (default here: %(default)s)",
-    )
-    parser.add_argument(
-        "--output",
-        type=figure_path,
-        default=Path("sentiment.png"),
-        metavar="FILE",
-        help="where to put the figure; .png, .pdf or .svg (default: %(default)s)",
-    )
+    add_threads_and_figure(parser, pe.get_num_threads(), "sentiment.png")
     return parser.parse_args(arguments)
 
 

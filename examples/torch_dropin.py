@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 import datasets
 import pyembed.torch as pt
-from arguments import figure_path, whole_number
+from arguments import add_threads_and_figure, example_parser, whole_number
 
 ROWS = 1 << 21  # of the table of features
 DIM = 64
@@ -222,12 +222,7 @@ def draw(path: Path, runs: dict[str, Run]) -> None:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; what cannot work is refused here, before any work is done."""
-    description, _, rest = str(__doc__).partition("\n")
-    parser = argparse.ArgumentParser(
-        description=description,
-        epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = example_parser(str(__doc__))
     parser.add_argument(
         "--epochs",
         type=whole_number(1, 100),
@@ -242,19 +237,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="of the first weights and the batches (default: %(default)s)",
     )
-    parser.add_argument(
-        "--threads",
-        type=whole_number(1, 1024),
-        default=torch.get_num_threads(),
-        metavar="N",
-        help="threads of torch, which pyembed follows (default here: %(default)s)",
-    )
-    parser.add_argument(
-        "--output",
-        type=figure_path,
-        default=Path("torch_dropin.png"),
-        metavar="FILE",
-        help="where to put the figure; .png, .pdf or .svg (default: %(default)s)",
+    add_threads_and_figure(
+        parser, torch.get_num_threads(), "torch_dropin.png", "of torch, which pyembed follows"
     )
     return parser.parse_args(arguments)
 
