@@ -21,6 +21,8 @@ import timed
 import trainers
 from grid import Axes, Cell, cells
 from harness import Case, Contestant, Match, Measurement, batches_in_step, over
+from jobs.gather import moved_bytes
+from jobs.step import FIRST_IDS
 from machine import available_bytes
 from options import Options
 from report import Report
@@ -33,7 +35,6 @@ FULL = Axes(
     distributions=("uniform",),
 )
 SMOKE = Axes(dims=(3,), ids=(30,), rows=(97, 970), distributions=("uniform",))
-FIRST_IDS = 1 << 18  # at a time, where every row is trained once
 STATE_ARRAYS = 2  # first and second moment
 COMPARED = 1000  # rows: a copy of the largest table would not fit beside it
 BESIDE = 1 << 29  # bytes, for the batches and what a step works with
@@ -52,7 +53,7 @@ def gather(cell: Cell, options: Options) -> Match:
         ],
         batches=len(batches),
         rows=cell.ids,
-        bytes=cell.ids * (2 * cell.row_bytes + np.dtype(np.int64).itemsize),
+        bytes=moved_bytes(cell),
         row_bytes=cell.row_bytes,
         memory=cell.table_bytes,
     )
