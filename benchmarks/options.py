@@ -34,7 +34,7 @@ DISTRIBUTIONS = ("uniform", "zipf", "hot", "words")
 USUAL_DISTRIBUTIONS = ("uniform", "zipf")  # words are downloaded, so only on request
 DTYPES = ("float32", "float64")
 TABLE_SIZES = ("cache", "memory")
-DEFAULT_REPEAT, REPORT_REPEAT = 11, 5
+DEFAULT_REPEAT, REPORT_REPEAT = 11, 7
 HERE = Path(__file__).parent
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
