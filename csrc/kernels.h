@@ -39,7 +39,7 @@ template <class T>
 struct Kernels {
     // out (n, dim): the table's rows, zeros for no_row; rows[n] … rows[n + ahead - 1] are looked up next.
     void (*copy_rows)(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride);
-    // The same past the caches, into rows that lie one after the other.
+    // The same past the caches, into rows that lie one after the other, each a line of the cache or longer.
     void (*stream_rows)(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out);
     // out (bags, dim): one pooled row a bag
     void (*pool_rows)(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride);

@@ -51,9 +51,10 @@ PYEMBED_INLINE void with_copy_of_row(i64 dim, Use use) {
 template <class T>
 void copy_rows(Rows<const T> table, const i64* rows, i64 n, i64 ahead, T* out, i64 out_stride) {
     const i64 distance = rows_ahead<T>(table.dim);
+    const i64 fetched = rows_to_prefetch(table, n + ahead);
     with_copy_of_row<T>(table.dim, [&](auto copy) {
         for (i64 i = 0; i < n; ++i) {
-            prefetch_next(table, rows, i + distance, n + ahead);
+            prefetch_next(table, rows, i + distance, fetched);
             T* const to = out + i * out_stride;
             if (rows[i] >= 0)
                 copy(table.row(rows[i]), table.dim, to);

@@ -10,8 +10,9 @@ namespace {
 template <class T>
 void dot_rows(Rows<const T> table, const i64* rows, i64 n, const T* vector, double* dots) {
     const i64 distance = rows_ahead<T>(table.dim);
+    const i64 fetched = rows_to_prefetch(table, n);
     for (i64 i = 0; i < n; ++i) {
-        prefetch_next(table, rows, i + distance, n);
+        prefetch_next(table, rows, i + distance, fetched);
         if (rows[i] < 0) {
             dots[i] = 0.0;
             continue;

@@ -14,16 +14,20 @@ struct BagTerms : PlainTerms<T> {
     Rows<const T> table;
     const i64* rows;
     const T* weights;
-    i64 count;  // of all bags together
+    i64 fetched;  // of all bags together
     i64 distance;
 
-    PYEMBED_INLINE BagTerms(Rows<const T> t, const BagRows<T>& bags, i64 n)
-        : table(t), rows(bags.rows), weights(bags.weights), count(n), distance(rows_ahead<T>(t.dim)) {}
+    PYEMBED_INLINE BagTerms(Rows<const T> t, const BagRows<T>& bags, i64 count)
+        : table(t),
+          rows(bags.rows),
+          weights(bags.weights),
+          fetched(rows_to_prefetch(t, count)),
+          distance(rows_ahead<T>(t.dim)) {}
     PYEMBED_INLINE const T* row(i64 i) const { return table.row(rows[i]); }
     PYEMBED_INLINE Take take() const { return weights != nullptr ? Take::scaled : Take::whole; }
     PYEMBED_INLINE T coefficient(i64 i) const { return weights[i]; }
     PYEMBED_INLINE void prefetch(i64 i) const {
-        if (i + distance < count) prefetch_row(row(i + distance), table.dim);
+        if (i + distance < fetched) prefetch_row(row(i + distance), table.dim);
     }
 };
 
@@ -32,7 +36,7 @@ void pool_rows(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stri
     const i64 count = bags.bags > 0 ? bags.ends[bags.bags - 1] : 0;
     const BagTerms<T> terms(table, bags, count);
     const i64 dim = table.dim;
-    for (i64 i = 0; i < count && i < terms.distance; ++i) prefetch_row(terms.row(i), dim);
+    for (i64 i = 0; i < terms.fetched && i < terms.distance; ++i) prefetch_row(terms.row(i), dim);
     i64 begin = 0;
     for (i64 bag = 0; bag < bags.bags; ++bag, out += out_stride) {
         const i64 end = bags.ends[bag];

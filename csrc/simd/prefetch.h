@@ -36,6 +36,14 @@ PYEMBED_INLINE void prefetch_row(const T* row, i64 dim) {
     for (; line < stop; line += cache_line) prefetch_line(line);
 }
 
+// How many of `count` rows to fetch ahead: none of a table that fits into the second-level cache, where it is
+// anyway, and hints only take time.
+template <class T>
+PYEMBED_INLINE i64 rows_to_prefetch(Rows<const T> table, i64 count) {
+    constexpr i64 cached = 1 << 20;
+    return table.rows * table.dim * static_cast<i64>(sizeof(T)) <= cached ? 0 : count;
+}
+
 // For a loop over rows[0] … rows[stop - 1] that has come to within a few of rows[next].
 template <class T>
 PYEMBED_INLINE void prefetch_next(Rows<const T> table, const i64* rows, i64 next, i64 stop) {

@@ -38,8 +38,9 @@ PYEMBED_INLINE double row_norm(const T* x, i64 dim, double p) {
 template <class T>
 void row_norms(Rows<const T> table, const i64* rows, i64 n, double p, double* norms) {
     const i64 distance = rows_ahead<T>(table.dim);
+    const i64 fetched = rows_to_prefetch(table, n);
     for (i64 i = 0; i < n; ++i) {
-        prefetch_next(table, rows, i + distance, n);
+        prefetch_next(table, rows, i + distance, fetched);
         norms[i] = rows[i] >= 0 ? row_norm(table.row(rows[i]), table.dim, p) : 0.0;
     }
 }
