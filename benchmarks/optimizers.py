@@ -44,7 +44,8 @@ CONTESTS = {
             "torch sparse SGD": sides.torch("SGD"),
             "FBGEMM SGD": sides.fbgemm_fused("EXACT_SGD"),
         },
-        atol=1e-5,  # frequent rows move by as much as 1, and some come back to nearly 0
+        # Peers add each of a row's duplicates, thousands in a batch, to a weight that moves by 10.
+        atol=3e-4,
     ),
     "momentum": Contest(
         state_arrays=1,
