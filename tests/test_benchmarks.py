@@ -125,7 +125,7 @@ def made_up():
         results.Done(job, job, axes.get(job), False, 1.0, report.timed(cases))
         for job, cases in found.items()
     ]
-    extra = [{"extra_bytes": {"pyembed": count}} for count in (82e6, 84e6)]
+    extra = [{"extra_bytes": {"pyembed": count}, "batch_bytes": 67e6} for count in (82e6, 84e6)]
     memory = report.Report(["rows"], [["1"]], records=extra)
     return [*parts, results.Done("memory", "memory", None, False, 1.0, memory)]
 

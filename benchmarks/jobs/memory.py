@@ -40,7 +40,11 @@ def run(options: Options) -> Report:
         ["extra: peak memory less table and moments.", *peers.missing(["torch"])],
         [_summary(name, sizes, [extra[name] for extra in found]) for name in names],
         [
-            {"labels": cell.labels, "extra_bytes": extra}
+            {
+                "labels": cell.labels,
+                "extra_bytes": extra,
+                "batch_bytes": cell.ids * cell.row_bytes,
+            }
             for cell, extra in zip(sizes, found, strict=True)
         ],
     )
