@@ -113,6 +113,15 @@ def available_bytes() -> int:
     return memory_bytes() or sys.maxsize
 
 
+def stolen_seconds() -> float:
+    """The processor time that a virtual machine's host kept from it, where the system tells."""
+    statistics = Path("/proc/stat")
+    if not statistics.exists():
+        return 0.0
+    _, *ticks = statistics.read_text().split("\n", 1)[0].split()
+    return float(ticks[7]) / os.sysconf("SC_CLK_TCK") if len(ticks) > 7 else 0.0
+
+
 def _busy_processors() -> float | None:
     """The mean number of running threads in the last minute, where the system tells."""
     try:

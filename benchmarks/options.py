@@ -62,6 +62,7 @@ class Options:
     report: bool
     into: Path
     source: Path | None
+    resume: bool
     optimizers: tuple[str, ...]
     keras_python: Path | None
     torch_huge_pages: bool
@@ -94,6 +95,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         report=given.report or given.source is not None,
         into=given.into or HERE,
         source=given.source,
+        resume=given.resume,
         optimizers=given.optimizers,
         keras_python=given.keras_python,
         torch_huge_pages=given.torch_huge_pages,
@@ -107,6 +109,8 @@ def _check_report(parser: argparse.ArgumentParser, given: argparse.Namespace) ->
         parser.error("a report has jobs and figures of its own: no JOB, no --plot")
     if given.into is not None and not reports:
         parser.error("argument --into: needs --report or --from")
+    if given.resume and not (given.report and given.json):
+        parser.error("argument --resume: needs --report and --json")
     if given.smoke and given.report and given.into is None:
         parser.error("argument --smoke: a report of it goes elsewhere, --into DIR")
     if given.source is not None and not given.source.is_file():
@@ -211,7 +215,12 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--report",
         action="store_true",
-        help="run all of plan.py, for some 20 minutes, and write RESULTS.md and its figures",
+        help="run all of plan.py, for some 35 minutes, and write RESULTS.md and its figures",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="keep the parts of a report that the file of --json has already, and run the others",
     )
     add("--into", type=Path, metavar="DIR", help="where the report goes (default: benchmarks)")
     add(

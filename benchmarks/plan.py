@@ -1,6 +1,6 @@
 """What ``python benchmarks --report`` runs: the jobs as they are, and sweeps along one axis each.
 
-Sized to take about 20 minutes on 2 cores. A sweep times the work of a job at one size of all else;
+Sized to take about 35 minutes on 2 cores. A sweep times the work of a job at one size of all else;
 sweeps of the same job and axis are panels of one figure.
 """
 

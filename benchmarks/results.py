@@ -94,10 +94,11 @@ def _draw(folder: Path, parts: Sequence[Done]) -> dict[str, Done]:
 
 
 def _introduction(facts: dict[str, Any], seconds: float) -> str:
+    sittings = ", in several sittings" if facts.get("resumed") else ""
     return f"""# Results
 
-Written by `python benchmarks --report` on {facts["date"][:10]}, in {seconds / 60:.0f} minutes; not
-edited by hand.
+Written by `python benchmarks --report` on {facts["date"][:10]}, in {seconds / 60:.0f}
+minutes{sittings}; not edited by hand.
 
 ```text
 {machine.heading(facts)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 
 import data
 import keras_parent
@@ -19,6 +20,8 @@ from plan import Part
 from report import Report
 from results import Done
 
+STOLEN = 0.02  # processors: in bursts, so that what needs two of them waits often
+
 
 def run(options: Options) -> int:
     """The exit status: 1 if two contestants computed different things, though the rest is run."""
@@ -32,9 +35,14 @@ def run(options: Options) -> int:
     if options.smoke:
         print("Smoke run: sizes are tiny and the times mean nothing.")
     status = 0
+    earlier = _earlier(options)
+    facts["resumed"] = bool(earlier)
     done: list[Done] = []
     for part in plan.PLAN if options.report else map(Part, options.jobs):
-        started = time.perf_counter()
+        if kept := earlier.get((part.job, part.title, part.axis)):
+            done.append(kept)
+            continue
+        started, stolen = time.perf_counter(), machine.stolen_seconds()
         try:
             report = part.run(options)
         except Disagreement as difference:
@@ -50,6 +58,7 @@ def run(options: Options) -> int:
             streams.forget()
             keras_parent.forget()
         seconds = time.perf_counter() - started
+        report = _with_doubts(report, (machine.stolen_seconds() - stolen) / seconds)
         done.append(Done(part.job, part.title, part.axis, part.sweep, seconds, report))
         print(f"\n{part.job}: {part.title or JOBS[part.job]}\n{report.text()}", flush=True)
         if options.report:
@@ -58,6 +67,22 @@ def run(options: Options) -> int:
     print("\n" + "\n".join(line for one in done for line in one.report.summary))
     _keep(options, facts, done)
     return status
+
+
+def _earlier(options: Options) -> dict[tuple[str, str, str | None], Done]:
+    """What is done already of a report that is resumed, by job, title and axis."""
+    if not options.resume or options.json is None or not options.json.exists():
+        return {}
+    _, done = results.load(options.json)
+    return {(one.job, one.title, one.axis): one for one in done}
+
+
+def _with_doubts(report: Report, stolen: float) -> Report:
+    """With a warning if the machine is virtual, and its host used so many of its processors."""
+    if stolen <= STOLEN:
+        return report
+    note = f"The host kept {stolen:.2f} processors to itself meanwhile: doubt these figures."
+    return replace(report, notes=[*report.notes, note])
 
 
 def _save(options: Options, facts: dict[str, object], done: list[Done]) -> None:
