@@ -1,5 +1,8 @@
 """The first page of the README, with nothing but NumPy and pytest: run it on any new build."""
 
+import sys
+import sysconfig
+
 import numpy as np
 import pytest
 
@@ -27,6 +30,14 @@ def test_first_page():
     np.testing.assert_array_equal(emb.embeddings[untouched], before[untouched])
     # Adam's first step moves by the learning rate, whatever the size of the gradient.
     np.testing.assert_allclose(before[touched] - emb.embeddings[touched], 1e-3, rtol=1e-4)
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="an interpreter with a GIL"
+)
+def test_a_free_threaded_interpreter_stays_so():
+    # An extension module that does not say that it needs no lock would bring it back.
+    assert not sys._is_gil_enabled()
 
 
 def test_two_lookups_of_one_table_make_one_step():

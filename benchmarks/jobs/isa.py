@@ -95,6 +95,8 @@ def _kernels(rows: int, dtype: str) -> Iterator[Work]:
     layer = pe.Embedding.from_pretrained(table, trainable=True, max_norm=1e30)
     yield "lookup with max_norm", partial(layer, out=out), lambda: out
     for name, contest in CONTESTS.items():
+        if name == "adam_keras":  # Adam, beside others
+            continue
         trainer = contest.sides["pyembed"].make(rows, DIM, dtype)
         trainers.touch_every_row(trainer, rows, dy)
         yield f"step, {name}", partial(trainer.step, dy=dy), trainer.weights
