@@ -43,19 +43,11 @@ class LineStream {
 
     // `bytes` from `row` on
     PYEMBED_INLINE void write(const char* row, i64 bytes) {
-        memcpy(shared() + carried_, row, cache_line);
-        write_shared_line();
-        i64 done = cache_line - carried_;
-        for (; done + cache_line <= bytes; done += cache_line) next_line(row + done);
-        carry(row + bytes - cache_line, bytes - done);
+        write_lines(bytes, [row](i64 byte) { return row + byte; });
     }
     PYEMBED_INLINE void write_zeros(i64 bytes) {
         alignas(64) static constexpr char zeros[cache_line] = {};
-        memcpy(shared() + carried_, zeros, cache_line);
-        write_shared_line();
-        i64 done = cache_line - carried_;
-        for (; done + cache_line <= bytes; done += cache_line) next_line(zeros);
-        carry(zeros, bytes - done);
+        write_lines(bytes, [](i64) { return &zeros[0]; });
     }
 
     // The rest, which is no whole line: others may write to the same one.
@@ -66,6 +58,16 @@ class LineStream {
 
   private:
     PYEMBED_INLINE char* shared() { return buffer_ + cache_line; }
+
+    // line_at(byte): a line's length of the row from that byte on
+    template <class LineAt>
+    PYEMBED_INLINE void write_lines(i64 bytes, LineAt line_at) {
+        memcpy(shared() + carried_, line_at(0), cache_line);
+        write_shared_line();
+        i64 done = cache_line - carried_;
+        for (; done + cache_line <= bytes; done += cache_line) next_line(line_at(done));
+        carry(line_at(bytes - cache_line), bytes - done);
+    }
 
     PYEMBED_INLINE void write_shared_line() {
         if (skipped_ == 0) return next_line(shared());
