@@ -8,6 +8,10 @@ DIMS = st.sampled_from([0, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 65, 100])
 ID_DTYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4", ">i8", ">u8"]
 
 
+# How far a sum of as many as 729 normal numbers, what `arrays_of_ids` may give one row, is off.
+ROUNDING_OF_SUMS = {np.dtype("f4"): 3e-4, np.dtype("f8"): 1e-5}
+
+
 def floats(rng, shape, dtype):
     return rng.standard_normal(shape).astype(dtype)
 
