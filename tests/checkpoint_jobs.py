@@ -1,25 +1,19 @@
-"""What the tests of checkpoints run in processes of their own: python checkpoint_jobs.py JOB …"""
+"""What the tests of checkpoints train and compare, here and in processes of their own.
+
+There it is a script: python checkpoint_jobs.py JOB …
+"""
 
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 
 import numpy as np
 
 import pyembed as pe
-
-OPTIMIZERS = {
-    "sgd": lambda layers: pe.SparseSGD(layers, 0.1, weight_decay=0.5),
-    "momentum": lambda layers: pe.SparseSGD(layers, 0.1, 0.9, True),
-    "adagrad": lambda layers: pe.SparseAdagrad(layers, 0.1),
-    "row-wise adagrad": lambda layers: pe.SparseRowWiseAdagrad(layers, 0.1),
-    "rmsprop": lambda layers: pe.SparseRMSprop(layers, 0.1),
-    "adam": lambda layers: pe.SparseAdam(layers, 0.1, weight_decay=0.5),
-    "adam by row": lambda layers: pe.SparseAdam(layers, 0.1, step_bias="row"),
-    "exact adam": lambda layers: pe.SparseAdam(layers, 0.1, weight_decay=0.5, update="exact"),
-}
+from kinds import OPTIMIZERS
 
 
 def make(name):
@@ -42,6 +36,37 @@ def train(emb, bag, wide, opt, steps):
             y = layer(ids)
             grads.append(layer.backward(ids, rng.standard_normal(y.shape).astype(y.dtype)))
         opt.step(*grads)
+
+
+def trained(name="adam", steps=4):
+    objects = make(name)
+    train(**objects, steps=range(steps))
+    return objects
+
+
+def values(objects):
+    """Copies of all that a checkpoint holds of layers and optimizers."""
+    found = {}
+    for name, item in objects.items():
+        if isinstance(item, pe.Embedding | pe.EmbeddingBag):
+            found[name] = item.get_config(), item.embeddings.copy(), item.frozen_rows.copy()
+        else:
+            state = item.state_dict()
+            tables = [{key: np.copy(table[key]) for key in table} for table in state["tables"]]
+            found[name] = state["config"], tables
+    return found
+
+
+def run(*arguments):
+    """Run a job in a process of its own; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, __file__, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def go_on(path, names, steps):

@@ -314,6 +314,17 @@ def uniforms(seed, row, pair):
     return [unit_interval(*words[:2]), unit_interval(*words[2:])]
 
 
+def uniform_rows(shape, seed, first_row=0):
+    """Return the numbers in (0, 1) behind a table's rows from first_row on."""
+    rows, dim = shape
+    pairs = range((dim + 1) // 2)
+    units = [
+        [u for pair in pairs for u in uniforms(seed, first_row + row, pair)][:dim]
+        for row in range(rows)
+    ]
+    return np.array(units).reshape(shape)
+
+
 def truncated_normal(u):
     """Return the x that a normal number between -2 and 2 is below with probability u."""
     normal = statistics.NormalDist()

@@ -36,3 +36,20 @@ def test_there_are_blocks_to_run():
 def test_links_within_the_repository_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+FOLDERS = ("csrc", "pyembed", "tests", "benchmarks", "docs", "examples", r"\.ci")
+
+
+def paths_named(page):
+    """What stands in backquotes and is a path of this repository; with `*` it is a pattern."""
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[^`\s]*)`", text)
+    return [path for path in named if "NAME" not in path and "…" not in path]
+
+
+@pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="no checkout")
+def test_paths_that_contributing_names_exist():
+    named = paths_named(ROOT / "CONTRIBUTING.md")
+    assert "tests/reference.py" in named
+    assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []

@@ -10,6 +10,17 @@ import pyembed as pe
 
 ROOT = Path(__file__).parent.parent
 
+WITHOUT_TORCH = """
+import sys
+
+sys.modules["torch"] = None  # as if it were not installed
+import pyembed
+try:
+    import pyembed.torch
+except ImportError as error:
+    print(error)
+"""
+
 
 def test_public_names():
     for name in pe.__all__:
@@ -87,3 +98,10 @@ def test_the_memory_of_a_dead_result_is_used_again_and_that_of_a_live_one_is_not
     del view
     assert emb(ids).ctypes.data == address
     pe.release_memory()
+
+
+def test_without_torch_its_part_says_what_it_needs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "pyembed.torch needs PyTorch: pip install torch", done.stderr

@@ -1,6 +1,10 @@
-"""Functions run at the same time, each in a thread of its own."""
+"""Work for other threads and processes."""
 
 import threading
+
+import numpy as np
+
+import pyembed as pe
 
 
 def run_all(*functions):
@@ -20,3 +24,14 @@ def run_all(*functions):
         worker.join()
     if errors:
         raise errors[0]
+
+
+def trained(seed):
+    """A table after a few steps, each enough work for several threads."""
+    rng = np.random.default_rng(seed)
+    emb = pe.Embedding(1000, 64, seed=seed)
+    opt = pe.SparseAdam(emb)
+    ids = rng.integers(0, 1000, 20_000)
+    for _ in range(3):
+        opt.step(emb.backward(ids, emb(ids)))
+    return emb.embeddings

@@ -51,11 +51,11 @@ class Settings:
 
     def new_rows(self, begin, end, dim):
         """Return the rows that the initializer makes when the table grows."""
-        made = np.zeros((end - begin, dim))
-        for index in np.ndindex(made.shape) if self.initial == "uniform" else ():
-            unit = reference.uniforms(self.seed, begin + index[0], index[1] // 2)[index[1] % 2]
-            made[index] = -0.05 + (0.05 + 0.05) * unit
-        return made.astype(self.dtype)
+        shape = end - begin, dim
+        if self.initial == "zeros":
+            return np.zeros(shape, self.dtype)
+        units = reference.uniform_rows(shape, self.seed, begin)
+        return (-0.05 + (0.05 + 0.05) * units).astype(self.dtype)
 
 
 def draw_settings(draw, rows):

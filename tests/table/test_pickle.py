@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import pyembed as pe
+from kinds import OPTIMIZERS
 
 COPIES = {
     **{
@@ -22,14 +23,6 @@ COPIES = {
 @pytest.fixture(params=COPIES)
 def copied(request):
     return COPIES[request.param]
-
-
-OPTIMIZERS = {
-    "sgd": lambda e: pe.SparseSGD(e, 0.1, weight_decay=0.5),
-    "momentum": lambda e: pe.SparseSGD(e, 0.1, 0.9, True),
-    "adam": lambda e: pe.SparseAdam(e, 0.1, 0.8, 0.95, 1e-6, weight_decay=0.5),
-    "adam by row": lambda e: pe.SparseAdam(e, 0.1, step_bias="row"),
-}
 
 
 def train(layers, opt, steps, seed):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import pyembed as pe
-from workers import run_all
+import workers
+from workers import run_all, trained
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
@@ -113,17 +114,6 @@ def test_in_the_middle_of_a_step_of_exact_adam():
     run_all(train, fork)
 
 
-def trained(seed):
-    """A table after a few steps, each enough work for several threads."""
-    rng = np.random.default_rng(seed)
-    emb = pe.Embedding(1000, 64, seed=seed)
-    opt = pe.SparseAdam(emb)
-    ids = rng.integers(0, 1000, 20_000)
-    for _ in range(3):
-        opt.step(emb.backward(ids, emb(ids)))
-    return emb.embeddings
-
-
 def test_a_pool_after_the_parent_used_threads():
     expected = [trained(seed) for seed in range(4)]
     with multiprocessing.get_context("fork").Pool(2) as pool:
@@ -135,13 +125,13 @@ def test_a_pool_before_the_parent_used_anything():
     script = """if True:
         import multiprocessing
         import numpy as np
-        from test_fork import trained
+        from workers import trained
 
         with multiprocessing.get_context("fork").Pool(2) as pool:
             results = pool.map_async(trained, range(4)).get(timeout=60)
         np.testing.assert_array_equal(results, [trained(seed) for seed in range(4)])
     """
-    here = Path(__file__).parent
+    here = Path(workers.__file__).parent
     subprocess.run([sys.executable, "-c", script], cwd=here, check=True, timeout=120)
 
 

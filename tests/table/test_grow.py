@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import pyembed as pe
+from kinds import LAZY
 
 MATRIX = np.arange(1.0, 7.0).reshape(3, 2)
 
@@ -129,18 +130,10 @@ def test_an_old_view_outlives_its_layer():
     np.testing.assert_array_equal(view, MATRIX)
 
 
-OPTIMIZERS = {
-    "sgd": lambda e: pe.SparseSGD(e, 0.1),
-    "momentum": lambda e: pe.SparseSGD(e, 0.1, 0.9),
-    "adam": lambda e: pe.SparseAdam(e, 0.1),
-    "adam by row": lambda e: pe.SparseAdam(e, 0.1, step_bias="row"),
-}
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", LAZY)
 def test_training_goes_on_as_in_a_table_made_whole(name, dtype, rng):
     growing, whole = (pe.Embedding(rows, 7, seed=1, dtype=dtype) for rows in (30, 50))
-    opts = [OPTIMIZERS[name](layer) for layer in (growing, whole)]
+    opts = [LAZY[name](layer) for layer in (growing, whole)]
     for step in range(9):
         if step == 5:
             growing.grow(50)

@@ -28,7 +28,7 @@ def test_a_difference_is_told_with_its_seed_case_and_history(monkeypatch, capsys
 
 @pytest.mark.parametrize("arguments", [["--cases", "2"], ["--minutes", "0.001"], ["--case", "5"]])
 def test_the_script(arguments):
-    script = Path(__file__).with_name("differential")
+    script = Path(__file__).parent
     done = subprocess.run(
         [sys.executable, str(script), *arguments], capture_output=True, text=True, check=False
     )
