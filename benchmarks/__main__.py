@@ -10,16 +10,13 @@ import options as command_line
 def main() -> int:
     """Run the jobs asked for; 1 if two contestants computed different things."""
     options = command_line.parse()
-    command_line.limit_blas_threads(options.threads)
-    command_line.allow_numba_threads(options.threads)
-    if options.torch_huge_pages:
-        command_line.give_torch_huge_pages()
+    command_line.set_environment(options)
     try:
         import pyembed  # noqa: F401
     except ImportError as error:
         print(f"python benchmarks: {error}. First: pip install .", file=sys.stderr)
         return 2
-    from run import run  # only now: NumPy's libraries read the thread count as they load
+    from run import run  # only now: it loads the libraries
 
     return run(options)
 

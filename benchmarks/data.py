@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
+Ids = NDArray[np.int64]
 
 LARGEST = 8
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 
+from data import Ids
+from harness import Case, Contestant, Match
 from options import USUAL_DISTRIBUTIONS, Options
 
 TABLE_BYTES = {"cache": 1 << 20, "memory": 1 << 30}
@@ -60,6 +65,20 @@ class Cell:
             "distribution": self.distribution,
         }
 
+    def match(
+        self, contestants: Iterable[Contestant], batches: Sequence[Ids], written: int, **more: Any
+    ) -> Match:
+        """One of contestants that read the ids and their rows, and move ``written`` bytes more."""
+        read = self.ids * (self.row_bytes + np.dtype(np.int64).itemsize)
+        return Match(
+            list(contestants),
+            batches=len(batches),
+            rows=self.ids,
+            bytes=read + written,
+            memory=self.table_bytes,
+            **more,
+        )
+
 
 def cells(options: Options, full: Axes = TRAINING, smoke: Axes = SMOKE) -> list[Cell]:
     """The cells of a run; tables in the outer loops, so that consecutive cells share them."""
@@ -72,4 +91,18 @@ def cells(options: Options, full: Axes = TRAINING, smoke: Axes = SMOKE) -> list[
             options.distributions or axes.distributions,
             options.ids or axes.ids,
         )
+    ]
+
+
+def cases(
+    options: Options,
+    build: Callable[[Cell], Match],
+    full: Axes = TRAINING,
+    smoke: Axes = SMOKE,
+    **labels: int | str,
+) -> list[Case]:
+    """The cells of a run as cases, with labels of their own."""
+    return [
+        Case({**cell.labels, **labels}, partial(build, cell))
+        for cell in cells(options, full, smoke)
     ]

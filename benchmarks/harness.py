@@ -20,14 +20,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from data import Array
 from options import Options
-from rest import rest
+from peers.rest import rest
 
 VERIFIED_RUNS = 2
 FEWEST_ROUNDS = 3
@@ -154,10 +154,10 @@ class Measurement:
     def of(self, name: str) -> Timing | None:
         return next((timing for timing in self.timings if timing.name == name), None)
 
-    def ratio(self, name: str) -> float | None:
-        """How many times our time a contestant took: above 1, ours is faster."""
-        timing = self.of(name)
-        return None if timing is None else timing.median / self.ours.median
+    def ratio(self, name: str, ours: str | None = None) -> float | None:
+        """How many times our time a contestant took: above 1, ours, the first one, is faster."""
+        theirs, mine = self.of(name), self.ours if ours is None else self.of(ours)
+        return None if theirs is None or mine is None else theirs.median / mine.median
 
     @property
     def rows_per_second(self) -> float:
@@ -244,8 +244,10 @@ def _first_result(match: Match, contestant: Contestant) -> Array:
 
 def agree(match: Match, results: Iterator[Array]) -> None:
     """Raise ``Disagreement`` unless all results are those of the first contestant."""
-    expected = np.array(next(results))  # a copy: contestants may share the array they write to
     ours, *others = match.contestants
+    if not others:
+        return
+    expected = np.array(next(results))  # a copy: contestants may share the array they write to
     for other, result in zip(others, results, strict=True):
         if other.compared:
             compare(expected, result, match.rtol, match.atol, f"{ours.name} and {other.name}")
@@ -269,59 +271,50 @@ class _Turns:
     """Which batches are next, going round; state-keeping contestants all get the same ones."""
 
     match: Match
-    next_batch: int = field(init=False)
+    rest: bool
+    next_batch: int = VERIFIED_RUNS
     rounds: int = 0
 
-    def __post_init__(self) -> None:
-        self.next_batch = VERIFIED_RUNS
+    def round(self, inner: int = 1) -> list[float]:
+        """One sample of each contestant, in seconds a run, by index."""
+        seconds = [0.0] * len(self.match.contestants)
+        order = self._order()
+        for index in order:
+            taken = [(self.next_batch + i) % self.match.batches for i in range(inner)]
+            if not self.match.in_step or index == order[-1]:
+                self.next_batch += inner
+            if self.rest:
+                rest()
+            seconds[index] = self.match.contestants[index].seconds(taken) / inner
+        return seconds
 
-    def order(self) -> list[int]:
+    def _order(self) -> list[int]:
         """Contestants by index: another one first each time, and other neighbours."""
         count = len(self.match.contestants)
         self.rounds += 1
         order = [(self.rounds + turn) % count for turn in range(count)]
         return order if self.rounds % 2 else order[::-1]
 
-    def take(self, count: int, last: bool) -> list[int]:
-        """The next ``count`` batches; the last contestant of a round moves a shared turn on."""
-        taken = [(self.next_batch + i) % self.match.batches for i in range(count)]
-        if last or not self.match.in_step:
-            self.next_batch += count
-        return taken
-
     def fitting(self, sample_seconds: float, run_seconds: float) -> int:
         """Runs in one sample, so that it lasts long enough, without going round within a round."""
+        if self.match.in_step:
+            return 1
         most = self.match.batches // len(self.match.contestants)
         return max(1, min(math.ceil(sample_seconds / run_seconds), most))
 
 
 def _samples(match: Match, effort: Effort) -> list[list[float]]:
     """Warm up, then time: a list of rounds, each the seconds a run of every contestant."""
-    turns = _Turns(match)
+    turns = _Turns(match, effort.rest)
     with _no_collection():
-        warm = [_round(match, turns, 1, effort) for _ in range(match.warm_runs)]
-        inner = 1 if match.in_step else turns.fitting(effort.sample_seconds, min(warm[-1]))
-        return list(_rounds(match, turns, inner, effort))
-
-
-def _rounds(match: Match, turns: _Turns, inner: int, effort: Effort) -> Iterator[list[float]]:
-    started = time.perf_counter()
-    for done in range(effort.repeat):
-        if done >= FEWEST_ROUNDS and time.perf_counter() - started > effort.case_seconds:
-            return
-        yield _round(match, turns, inner, effort)
-
-
-def _round(match: Match, turns: _Turns, inner: int, effort: Effort) -> list[float]:
-    """One sample of each contestant, in seconds a run, by index."""
-    seconds = [0.0] * len(match.contestants)
-    order = turns.order()
-    for index in order:
-        taken = turns.take(inner, last=index == order[-1])
-        if effort.rest:
-            rest()
-        seconds[index] = match.contestants[index].seconds(taken) / inner
-    return seconds
+        warm = [turns.round() for _ in range(match.warm_runs)]
+        inner = turns.fitting(effort.sample_seconds, min(warm[-1]))
+        started, rounds = time.perf_counter(), []
+        while len(rounds) < effort.repeat and (
+            len(rounds) < FEWEST_ROUNDS or time.perf_counter() - started <= effort.case_seconds
+        ):
+            rounds.append(turns.round(inner))
+    return rounds
 
 
 @contextmanager

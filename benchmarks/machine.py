@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 import peers
 import pyembed as pe
 import roofline
-import settings
 from harness import Measurement, Roof
 from options import Options
+from peers import settings
 
+T = TypeVar("T")
 USUAL_CACHE = 32 << 20
 QUIET = 0.5  # processors that others may use before figures are in doubt
 
@@ -105,12 +109,8 @@ def memory_bytes() -> int | None:
 
 def available_bytes() -> int:
     """Memory that new arrays may take; all of the machine's where the system does not tell."""
-    info = Path("/proc/meminfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return memory_bytes() or sys.maxsize
+    free = told("/proc/meminfo", "MemAvailable")
+    return int(free.split()[0]) * 1024 if free else memory_bytes() or sys.maxsize
 
 
 def stolen_seconds() -> float:
@@ -122,6 +122,12 @@ def stolen_seconds() -> float:
     return float(ticks[7]) / os.sysconf("SC_CLK_TCK") if len(ticks) > 7 else 0.0
 
 
+def in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
+    """Its result, from a process whose memory starts from nothing, where libraries load anew."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
 def _busy_processors() -> float | None:
     """The mean number of running threads in the last minute, where the system tells."""
     try:
@@ -131,9 +137,10 @@ def _busy_processors() -> float | None:
 
 
 def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return told("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
+
+
+def told(path: str, name: str) -> str | None:
+    """What stands behind a name and a colon in a file of the system, if it has such."""
+    lines = Path(path).read_text().splitlines() if Path(path).exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)

@@ -21,6 +21,7 @@ JOBS = {
     "bag": "sums, means and maxima of bags of rows",
     "step": "forward + backward + optimizer step, the whole training step",
     "bag_step": "the same of bags, with row-wise Adagrad",
+    "tables": "one step of 20 tables, with row-wise Adagrad",
     "torch_step": "training in PyTorch, with its own imports and with those of pyembed.torch",
     "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",
     "growth": "the time that a touched row takes, as the table grows",
@@ -36,12 +37,7 @@ DTYPES = ("float32", "float64")
 TABLE_SIZES = ("cache", "memory")
 DEFAULT_REPEAT, REPORT_REPEAT = 11, 7
 HERE = Path(__file__).parent
-BLAS_THREADS = (
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "OMP_NUM_THREADS",
-)
+BLAS_THREADS = ("OPENBLAS_NUM", "MKL_NUM", "OMP_NUM", "VECLIB_MAXIMUM")
 
 
 @dataclass(frozen=True)
@@ -72,39 +68,24 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     """The options of a command line; leaves with a message and status 2 if it makes no sense."""
     parser = _parser()
     given = parser.parse_args(argv)
+    _check(parser, given)
+    given.jobs = tuple(name for name in JOBS if name in (given.jobs or JOBS))
+    given.repeat = 1 if given.smoke else given.repeat or _repeat(given.report)
+    given.report = given.report or given.source is not None
+    given.into = given.into or HERE
+    return Options(**vars(given))
+
+
+def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """That files are there, and what goes with a report, and what does not."""
+    reports = given.report or given.source is not None
     if given.json is not None and not given.json.parent.is_dir():
         parser.error(f"argument --json: there is no folder {given.json.parent}")
     if given.json is not None and given.json.is_dir():
         parser.error(f"argument --json: {given.json} is a folder")
-    if given.keras_python is not None and not given.keras_python.is_file():
-        parser.error(f"argument --keras-python: there is no file {given.keras_python}")
-    _check_report(parser, given)
-    asked = set(given.jobs) or set(JOBS)
-    return Options(
-        jobs=tuple(name for name in JOBS if name in asked),
-        dims=given.dims,
-        ids=given.ids,
-        rows=given.rows,
-        distributions=given.distribution,
-        dtype=given.dtype,
-        threads=given.threads,
-        repeat=1 if given.smoke else given.repeat or _repeat(given.report),
-        json=given.json,
-        smoke=given.smoke,
-        plot=given.plot,
-        report=given.report or given.source is not None,
-        into=given.into or HERE,
-        source=given.source,
-        resume=given.resume,
-        optimizers=given.optimizers,
-        keras_python=given.keras_python,
-        torch_huge_pages=given.torch_huge_pages,
-    )
-
-
-def _check_report(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """What goes with a report, and what does not."""
-    reports = given.report or given.source is not None
+    for option, path in (("--keras-python", given.keras_python), ("--from", given.source)):
+        if path is not None and not path.is_file():
+            parser.error(f"argument {option}: there is no file {path}")
     if reports and (given.jobs or given.plot):
         parser.error("a report has jobs and figures of its own: no JOB, no --plot")
     if given.into is not None and not reports:
@@ -113,8 +94,6 @@ def _check_report(parser: argparse.ArgumentParser, given: argparse.Namespace) ->
         parser.error("argument --resume: needs --report and --json")
     if given.smoke and given.report and given.into is None:
         parser.error("argument --smoke: a report of it goes elsewhere, --into DIR")
-    if given.source is not None and not given.source.is_file():
-        parser.error(f"argument --from: there is no file {given.source}")
     if (reports or given.plot) and importlib.util.find_spec("matplotlib") is None:
         parser.error("figures need matplotlib: pip install '.[bench]'")
 
@@ -123,20 +102,14 @@ def _repeat(report: bool) -> int:
     return REPORT_REPEAT if report else DEFAULT_REPEAT
 
 
-def limit_blas_threads(threads: int) -> None:
-    """BLAS libraries read these once, when they load."""
-    for variable in BLAS_THREADS:
-        os.environ[variable] = str(threads)
-
-
-def allow_numba_threads(threads: int) -> None:
-    """Numba reads once how many threads it may be told to use, and refuses more."""
-    os.environ["NUMBA_NUM_THREADS"] = str(max(threads, usable_cpus()))
-
-
-def give_torch_huge_pages() -> None:
-    """PyTorch then asks for huge pages, as NumPy and we do, but it does not by itself."""
-    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"
+def set_environment(options: Options) -> None:
+    """What libraries read once, as they load."""
+    for library in BLAS_THREADS:
+        os.environ[f"{library}_THREADS"] = str(options.threads)
+    # Numba refuses more threads than this.
+    os.environ["NUMBA_NUM_THREADS"] = str(max(options.threads, usable_cpus()))
+    if options.torch_huge_pages:  # as NumPy and we do, but PyTorch does not by itself
+        os.environ["THP_MEM_ALLOC_ENABLE"] = "1"
 
 
 def usable_cpus() -> int:
@@ -155,22 +128,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("jobs", nargs="*", type=_one_of("job", JOBS), metavar="JOB", help="default: all of them")
-    add("--dims", type=_listed(_positive), metavar="D,...", help="row widths, such as 16,64")
-    add(
-        "--ids",
-        type=_listed(_positive),
-        metavar="N,...",
-        help="ids in one call, such as 256,262144",
-    )
-    add(
-        "--rows",
-        type=_listed(_table_size),
-        metavar="V,...",
-        help="table rows, such as 4000000; or 'cache' (1 MiB), 'memory' (1 GiB)",
-    )
+    many = _listed(_positive)
+    add("--dims", type=many, metavar="D,...", help="row widths, such as 16,64")
+    add("--ids", type=many, metavar="N,...", help="ids in one call, such as 256,262144")
+    rows = "table rows, such as 4000000; or 'cache' (1 MiB), 'memory' (1 GiB)"
+    add("--rows", type=_listed(_table_size), metavar="V,...", help=rows)
     add("--dtype", choices=DTYPES, default="float32", help="of the tables (default: float32)")
     add(
         "--distribution",
+        dest="distributions",
         type=_listed(_one_of("distribution", DISTRIBUTIONS)),
         metavar="NAME,...",
         help=f"of the ids: {', '.join(DISTRIBUTIONS)} (default: those that the job has of "
@@ -183,53 +149,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME,...",
         help=f"of the job step: {', '.join(OPTIMIZERS)} (default: all)",
     )
-    add(
-        "--threads",
-        type=_positive,
-        default=usable_cpus(),
-        metavar="T",
-        help="for every contestant alike (default: the usable processors)",
-    )
-    add(
-        "--repeat",
-        type=_positive,
-        metavar="R",
-        help=f"timed repetitions a contestant (default: {_repeat(False)}; {_repeat(True)} of a "
-        "report)",
-    )
-    add(
-        "--keras-python",
-        type=Path,
-        metavar="PATH",
-        help="an interpreter that has keras and tensorflow (default: this one, if it has)",
-    )
-    add(
-        "--torch-huge-pages",
-        action="store_true",
-        help="let PyTorch and FBGEMM allocate huge pages (THP_MEM_ALLOC_ENABLE=1; default: as "
-        "they are installed)",
-    )
+    threads = "for every contestant alike (default: the usable processors)"
+    add("--threads", type=_positive, default=usable_cpus(), metavar="T", help=threads)
+    usual = f"{_repeat(False)}; {_repeat(True)} of a report"
+    repeat = f"timed repetitions a contestant (default: {usual})"
+    add("--repeat", type=_positive, metavar="R", help=repeat)
+    keras = "an interpreter that has keras and tensorflow (default: this one, if it has)"
+    add("--keras-python", type=Path, metavar="PATH", help=keras)
+    pages = "let PyTorch and FBGEMM allocate huge pages (THP_MEM_ALLOC_ENABLE=1)"
+    add("--torch-huge-pages", action="store_true", help=pages)
     add("--json", type=Path, metavar="FILE", help="write every single time there too")
     add("--smoke", action="store_true", help="tiny sizes, only to check that all agree")
     add("--plot", type=Path, metavar="DIR", help="draw there what the jobs timed (matplotlib)")
-    add(
-        "--report",
-        action="store_true",
-        help="run all of plan.py, for some 35 minutes, and write RESULTS.md and its figures",
-    )
-    add(
-        "--resume",
-        action="store_true",
-        help="keep the parts of a report that the file of --json has already, and run the others",
-    )
+    all_of_it = "run all of report/plan.py, for some 35 minutes; write RESULTS.md and its figures"
+    add("--report", action="store_true", help=all_of_it)
+    resume = "keep the parts of a report that the file of --json has already, and run the others"
+    add("--resume", action="store_true", help=resume)
     add("--into", type=Path, metavar="DIR", help="where the report goes (default: benchmarks)")
-    add(
-        "--from",
-        dest="source",
-        type=Path,
-        metavar="FILE",
-        help="write the report of what --report --json FILE measured, with the notes of now",
-    )
+    again = "write the report of what --report --json FILE measured, with the notes of now"
+    add("--from", dest="source", type=Path, metavar="FILE", help=again)
     return parser
 
 

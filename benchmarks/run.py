@@ -7,18 +7,16 @@ import time
 from dataclasses import replace
 
 import data
-import keras_parent
 import machine
 import peers
-import plan
-import results
 import streams
 import words
 from harness import Disagreement
 from options import JOBS, Options
-from plan import Part
-from report import Report
-from results import Done
+from peers import keras_parent
+from report import Report, plan, results
+from report.plan import Part
+from report.results import Done
 
 STOLEN = 0.02  # processors: in bursts, so that what needs two of them waits often
 
@@ -29,7 +27,6 @@ def run(options: Options) -> int:
         results.write(options.into, *results.load(options.source))
         return 0
     keras_parent.use_python(options.keras_python)
-    peers.use_threads(options.threads)
     facts = machine.describe(options)
     print(machine.heading(facts))
     if options.smoke:
@@ -42,6 +39,7 @@ def run(options: Options) -> int:
         if kept := earlier.get((part.job, part.title, part.axis)):
             done.append(kept)
             continue
+        peers.use_threads(options.threads)  # of which a job may have taken some
         started, stolen = time.perf_counter(), machine.stolen_seconds()
         try:
             report = part.run(options)
@@ -63,9 +61,13 @@ def run(options: Options) -> int:
         print(f"\n{part.job}: {part.title or JOBS[part.job]}\n{report.text()}", flush=True)
         if options.report:
             print(f"({seconds:.0f} s)", flush=True)
-            _save(options, facts, done)  # so that what comes later cannot lose it
+            _keep(options, facts, done)  # so that what comes later cannot lose it
     print("\n" + "\n".join(line for one in done for line in one.report.summary))
     _keep(options, facts, done)
+    if options.report:
+        results.write(options.into, facts, done)
+    if options.plot is not None:
+        results.plot(options.plot, done)
     return status
 
 
@@ -85,16 +87,7 @@ def _with_doubts(report: Report, stolen: float) -> Report:
     return replace(report, notes=[*report.notes, note])
 
 
-def _save(options: Options, facts: dict[str, object], done: list[Done]) -> None:
+def _keep(options: Options, facts: dict[str, object], done: list[Done]) -> None:
+    """Write the measurements, if they are asked for."""
     if options.json is not None:
         results.save(options.json, facts, done)
-
-
-def _keep(options: Options, facts: dict[str, object], done: list[Done]) -> None:
-    """Write the files asked for; the measurements first."""
-    _save(options, facts, done)
-    if options.report:
-        results.write(options.into, facts, done)
-    if options.plot is not None:
-        options.plot.mkdir(parents=True, exist_ok=True)
-        results.plot(options.plot, {one.job: one.report for one in done})

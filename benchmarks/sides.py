@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import fbgemm
 import peers
 import pyembed as pe
-from keras_parent import KerasAdam
-from trainers import Kind, Pyembed, PyembedBag, Torch, TorchModule, TorchStepAlone
+from peers import fbgemm
+from peers.keras_parent import KerasAdam
+from peers.ours import Pyembed
+from peers.pytorch import Torch, TorchModule
+from peers.trainer import Kind, Trainer
 
 LEARNING_RATE = 1e-3
 BETAS = (0.9, 0.999)
@@ -39,68 +41,56 @@ class Side:
 Sides = Mapping[str, Side]  # by the name they are reported under, ours first
 
 
-def needs(sides: Sides) -> list[str]:
-    """The peers of these sides, each once."""
-    return list(dict.fromkeys(side.needs for side in sides.values() if side.needs))
+def other_work(side: Side) -> Side:
+    """The same side where its result is not ours."""
+    return replace(side, same=False)
 
 
 def ours(optimizer: Callable[..., Any], **settings: Any) -> Side:
     """``Embedding`` and one of our optimizers."""
-    return Side(partial(Pyembed, optimizer=_made(optimizer, settings)))
+    return Side(partial(Pyembed, optimizer=_set(optimizer, settings)))
 
 
-def our_bag(bag: int, optimizer: Callable[..., Any], **settings: Any) -> Side:
-    """``EmbeddingBag`` and one of our optimizers."""
-    return Side(partial(PyembedBag, bag=bag, optimizer=_made(optimizer, settings)))
-
-
-def torch(optimizer: str, **settings: Any) -> Side:
+def torch(optimizer: str, kind: Callable[..., Torch] = Torch, **settings: Any) -> Side:
     """``nn.Embedding(sparse=True)`` and one of PyTorch's optimizers."""
-    return Side(partial(Torch, optimizer=optimizer, lr=LEARNING_RATE, **settings), "torch")
+    return Side(partial(kind, optimizer=optimizer, lr=LEARNING_RATE, **settings), "torch")
 
 
-def torch_dense(optimizer: str, **settings: Any) -> Side:
-    """``nn.Embedding`` with a dense gradient: one pass over all rows."""
-    return torch(optimizer, sparse=False, **settings)
-
-
-def fbgemm_fused(optimizer: str, bag: int = 1, **settings: float) -> Side:
+def fbgemm_fused(optimizer: str, **settings: Any) -> Side:
     """FBGEMM's training in bags."""
-    make = partial(
-        fbgemm.Fbgemm, optimizer=optimizer, bag=bag, learning_rate=LEARNING_RATE, **settings
-    )
-    return Side(make, "fbgemm_gpu")
+    make = partial(fbgemm.Fbgemm, optimizer=optimizer, learning_rate=LEARNING_RATE)
+    return Side(partial(make, **settings), "fbgemm_gpu")
 
 
-def _made(optimizer: Callable[..., Any], settings: dict[str, Any]) -> Callable[..., Any]:
+def row_wise_adagrad(kind: Callable[..., Trainer] = Pyembed, **shape: Any) -> Side:
+    """Ours, from accumulators of 0 as FBGEMM's."""
+    settings = {"initial_accumulator_value": 0.0, "epsilon": EPSILON}
+    return Side(partial(kind, optimizer=_set(pe.SparseRowWiseAdagrad, settings), **shape))
+
+
+def fbgemm_row_wise_adagrad(**shape: int) -> Side:
+    return fbgemm_fused("EXACT_ROWWISE_ADAGRAD", eps=EPSILON, **shape)
+
+
+def _set(optimizer: Callable[..., Any], settings: dict[str, Any]) -> Callable[..., Any]:
     return partial(optimizer, learning_rate=LEARNING_RATE, **settings)
 
 
 _ADAM = {"beta_1": BETAS[0], "beta_2": BETAS[1], "epsilon": EPSILON}
-_FROM_ZERO = {"initial_accumulator_value": 0.0, "epsilon": EPSILON}  # as FBGEMM's start
+_TORCH_ADAM = {"betas": BETAS, "eps": EPSILON}
+_torch_adam = partial(torch, "SparseAdam", **_TORCH_ADAM)
 
 LAZY_ADAM = ours(pe.SparseAdam, **_ADAM)
 EXACT_ADAM = ours(pe.SparseAdam, **_ADAM, update="exact")
-_TORCH_ADAM = {"optimizer": "SparseAdam", "lr": LEARNING_RATE, "betas": BETAS, "eps": EPSILON}
-_IN_TORCH = {**_TORCH_ADAM, "optimizers": "pyembed.torch"}
-TORCH_SPARSE_ADAM = Side(partial(Torch, **_TORCH_ADAM), "torch")
-TORCH_SPARSE_ADAM_ALONE = Side(partial(TorchStepAlone, **_TORCH_ADAM), "torch")
-OUR_ADAM_IN_TORCH = Side(partial(Torch, **_IN_TORCH), "torch")
-OUR_ADAM_IN_TORCH_ALONE = Side(partial(TorchStepAlone, **_IN_TORCH), "torch")
-OUR_MODULE_IN_TORCH, OUR_FUSED_MODULE_IN_TORCH = (
-    Side(partial(TorchModule, **_TORCH_ADAM, fused=fused), "torch") for fused in (False, True)
+TORCH_SPARSE_ADAM, TORCH_SPARSE_ADAM_ALONE = (_torch_adam(alone=alone) for alone in (False, True))
+OUR_ADAM_IN_TORCH, OUR_ADAM_IN_TORCH_ALONE = (
+    _torch_adam(optimizers="pyembed.torch", alone=alone) for alone in (False, True)
 )
-TORCH_DENSE_ADAM = torch_dense("Adam", betas=BETAS, eps=EPSILON, fused=True)
+OUR_MODULE_IN_TORCH, OUR_FUSED_MODULE_IN_TORCH = (
+    _torch_adam(TorchModule, fused=fused) for fused in (False, True)
+)
+TORCH_DENSE_ADAM = torch("Adam", sparse=False, fused=True, **_TORCH_ADAM)
 KERAS_ADAM, KERAS_ADAM_TUNED = (
     Side(partial(KerasAdam, tuned=tuned, learning_rate=LEARNING_RATE, **_ADAM), "keras")
     for tuned in (False, True)
 )
-ROW_WISE_ADAGRAD = ours(pe.SparseRowWiseAdagrad, **_FROM_ZERO)
-
-
-def row_wise_adagrad_of_bags(bag: int) -> Side:
-    return our_bag(bag, pe.SparseRowWiseAdagrad, **_FROM_ZERO)
-
-
-def fbgemm_row_wise_adagrad(bag: int = 1) -> Side:
-    return fbgemm_fused("EXACT_ROWWISE_ADAGRAD", bag, eps=EPSILON)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data import Ids
 from words import counts
-
-Ids = NDArray[np.int64]
 
 ZIPF_EXPONENT = 1.05
 SEED = 20_240_229
@@ -18,10 +17,7 @@ POOL_IDS = 1 << 22  # ids drawn for one pool: more rows than a cache holds
 MIN_BATCHES, MAX_BATCHES = 16, 1 << 14
 
 
-class Sampler(Protocol):
-    """Draws ids of a table."""
-
-    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Ids: ...
+Sampler = Callable[[np.random.Generator, tuple[int, ...]], Ids]  # of the ids of one table
 
 
 def uniform(rows: int) -> Sampler:
@@ -90,11 +86,8 @@ def batches(distribution: str, rows: int, ids: int, count: int) -> list[Ids]:
 
 def pool(distribution: str, rows: int, ids: int) -> list[Ids]:
     """Batches enough that, going round, none is met again while its rows are still in a cache."""
-    return batches(distribution, rows, ids, _clip(POOL_IDS // ids))
-
-
-def _clip(count: int) -> int:
-    return max(MIN_BATCHES, min(MAX_BATCHES, count))
+    count = max(MIN_BATCHES, min(MAX_BATCHES, POOL_IDS // ids))
+    return batches(distribution, rows, ids, count)
 
 
 def forget() -> None:

@@ -6,7 +6,6 @@ Each contestant is a benchmark of its own, in a group for each case. They are ve
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import count
@@ -14,6 +13,7 @@ from itertools import count
 import pytest
 
 import data
+import jobs
 import options as command_line
 import peers
 import streams
@@ -30,8 +30,9 @@ MOST = 8  # contestants of one case; a number that none has is skipped
 
 def cases() -> Iterator[tuple[str, Case]]:
     for job in JOBS:
-        for case in importlib.import_module(f"jobs.{job}").cases(OPTIONS):
-            yield job, case
+        for table in jobs.tables_of(job, OPTIONS):
+            for case in table.cases:
+                yield job, case
 
 
 CASES = {f"{job}: {case}": case for job, case in cases()}

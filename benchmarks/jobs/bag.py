@@ -8,33 +8,31 @@ from functools import partial
 import numpy as np
 
 import data
-import fbgemm
+import grid
 import peers
 import pyembed as pe
-import report
 import streams
-import timed
-from data import Array
-from grid import Cell, cells
-from harness import Case, Contestant, Match, over
+from data import Array, Ids
+from grid import Cell
+from harness import Contestant, Match, over
+from jobs import Table
 from options import Options
-from report import Report
-from streams import Ids
-from summaries import by_distribution
+from peers import fbgemm
 
 KINDS = (("sum", 32), ("sum", 1), ("mean", 32), ("max", 32))  # mode and ids of a bag
 NEEDS = ["torch", "fbgemm_gpu", "numba"]
 RTOL = {"sum": 0.0, "mean": 1e-6, "max": 0.0}  # some divide, some multiply by what 1 / count is
 
 
-def cases(options: Options) -> list[Case]:
-    return [case for mode, bag in KINDS for case in _cases(mode, bag, options)]
-
-
-def _cases(mode: str, bag: int, options: Options) -> list[Case]:
+def tables(options: Options) -> list[Table]:
+    """One for each mode and length of bags, since each has its own peers."""
     return [
-        Case({**cell.labels, "mode": mode, "bag": bag}, partial(build, cell, mode, bag))
-        for cell in cells(options)
+        Table(
+            f"ops.gather_bag, {mode} of {bag}",
+            grid.cases(options, partial(build, mode=mode, bag=bag), mode=mode, bag=bag),
+            NEEDS,
+        )
+        for mode, bag in KINDS
     ]
 
 
@@ -42,14 +40,12 @@ def build(cell: Cell, mode: str, bag: int) -> Match:
     batches = streams.pool(cell.distribution, cell.rows, cell.ids)
     table = data.table(cell.rows, cell.dim, cell.dtype)
     offsets = np.arange(0, cell.ids, bag, dtype=np.int64)
-    return Match(
-        list(contestants(table, batches, offsets, mode, bag)),
-        batches=len(batches),
-        rows=cell.ids,
-        bytes=(cell.ids + len(offsets)) * (cell.row_bytes + np.dtype(np.int64).itemsize),
-        rtol=RTOL[mode],
+    return cell.match(
+        contestants(table, batches, offsets, mode, bag),
+        batches,
+        written=len(offsets) * cell.row_bytes + offsets.nbytes,
         row_bytes=cell.row_bytes,
-        memory=cell.table_bytes,
+        rtol=RTOL[mode],
     )
 
 
@@ -80,17 +76,3 @@ def contestants(
         yield Contestant(
             "FBGEMM inference TBE", over(tensors, fbgemm.inference(table, bag, ids, mode))
         )
-
-
-def run(options: Options) -> Report:
-    """A table for each mode and length of bags, since each has its own peers."""
-    return report.stacked([_run(mode, bag, options) for mode, bag in KINDS])
-
-
-def _run(mode: str, bag: int, options: Options) -> Report:
-    others = [
-        "torch embedding_bag",
-        *(["FBGEMM TBE", "FBGEMM inference TBE"] if mode != "max" else []),
-    ]
-    summary = partial(by_distribution, f"ops.gather_bag, {mode} of {bag}", others)
-    return timed.run(f"bag {mode} {bag}", _cases(mode, bag, options), options, summary, NEEDS)

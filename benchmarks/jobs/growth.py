@@ -10,23 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
-import data
+import grid
 import pyembed as pe
 import sides
 import streams
-import timed
-import trainers
-from grid import Axes, Cell, cells
-from harness import Case, Contestant, Match, Measurement, batches_in_step, over
-from jobs.gather import moved_bytes
-from jobs.step import FIRST_IDS
+import training
+from grid import Axes, Cell
+from harness import Case, Match, Measurement, batches_in_step
+from jobs import Table
+from jobs.gather import into_one
 from machine import available_bytes
 from options import Options
-from report import Report
+from report.ratios import flatness
 from sides import Side
+from training import Contest
 
 FULL = Axes(
     dims=(64,),
@@ -35,111 +36,63 @@ FULL = Axes(
     distributions=("uniform",),
 )
 SMOKE = Axes(dims=(3,), ids=(30,), rows=(97, 970), distributions=("uniform",))
-STATE_ARRAYS = 2  # first and second moment
-COMPARED = 1000  # rows: a copy of the largest table would not fit beside it
 BESIDE = 1 << 29  # bytes, for the batches and what a step works with
 
 
 def gather(cell: Cell, options: Options) -> Match:
-    """``ops.gather(out=)``, beside ``np.take`` on the same table."""
+    """``ops.gather(out=)``, beside ``np.take`` on the same table, the live one of a layer."""
     batches = streams.pool(cell.distribution, cell.rows, cell.ids)
     table = pe.Embedding(cell.rows, cell.dim, dtype=cell.dtype, seed=0).embeddings
-    out = np.empty((cell.ids, cell.dim), cell.dtype)
-    take = partial(np.take, table, axis=0, out=out, mode="clip")
-    return Match(
-        [
-            Contestant("pyembed", over(batches, partial(pe.ops.gather, table, out=out))),
-            Contestant("np.take", over(batches, take)),
-        ],
-        batches=len(batches),
-        rows=cell.ids,
-        bytes=moved_bytes(cell),
-        row_bytes=cell.row_bytes,
-        memory=cell.table_bytes,
-    )
+    contestants = islice(into_one(table, batches), 2)
+    return cell.match(contestants, batches, cell.ids * cell.row_bytes, row_bytes=cell.row_bytes)
 
 
-def lazy_step(cell: Cell, options: Options) -> Match:
-    """Forward + backward + ``SparseAdam.step``."""
-    return _step(cell, options, sides.LAZY_ADAM)
+def step(side: Side, cell: Cell, options: Options) -> Match:
+    """Forward + backward + step, whose rows are the distinct ones of a batch."""
+    count = batches_in_step(options)
+    batches = streams.batches(cell.distribution, cell.rows, cell.ids, count)
+    match = training.build(cell, Contest({"pyembed": side}, state_arrays=2), count)
+    return replace(match, rows=round(np.mean([len(np.unique(ids)) for ids in batches])))
 
 
-def exact_step(cell: Cell, options: Options) -> Match:
-    """The same with ``update="exact"``."""
-    return _step(cell, options, sides.EXACT_ADAM)
-
-
-def _step(cell: Cell, options: Options, kind: Side) -> Match:
-    batches = streams.batches(cell.distribution, cell.rows, cell.ids, batches_in_step(options))
-    dy = data.whole_numbers((max(cell.ids, min(FIRST_IDS, cell.rows)), cell.dim), cell.dtype)
-    trainer = kind.make(cell.rows, cell.dim, cell.dtype)
-    touched = round(np.mean([len(np.unique(ids)) for ids in batches]))
-    return Match(
-        [
-            Contestant(
-                "pyembed",
-                over(batches, lambda ids: trainer.step(ids, dy[: cell.ids])),
-                result=lambda _: trainer.weights()[:COMPARED],
-                prepare=partial(trainers.touch_every_row, trainer, cell.rows, dy),
-            )
-        ],
-        batches=len(batches),
-        rows=touched,
-        bytes=(3 * cell.ids + 2 * (1 + STATE_ARRAYS) * touched) * cell.row_bytes,
-        memory=_needed(cell, _step),
-        in_step=True,
-    )
-
-
-WORK: dict[str, Callable[[Cell, Options], Match]] = {
-    "gather": gather,
-    "lazy step": lazy_step,
-    "exact step": exact_step,
+# How to build each, and how many arrays of the table's size it keeps.
+WORK: dict[str, tuple[Callable[[Cell, Options], Match], int]] = {
+    "gather": (gather, 1),
+    "lazy step": (partial(step, sides.LAZY_ADAM), 3),
+    "exact step": (partial(step, sides.EXACT_ADAM), 3),
 }
 
 
-def cases(options: Options) -> list[Case]:
+def tables(options: Options) -> list[Table]:
     """Each work at each table size that fits."""
+    return [_table(work, build, arrays, options) for work, (build, arrays) in WORK.items()]
+
+
+def _table(
+    work: str, build: Callable[[Cell, Options], Match], arrays: int, options: Options
+) -> Table:
+    free = available_bytes() - BESIDE
+    needed = {cell: arrays * cell.table_bytes for cell in grid.cells(options, FULL, SMOKE)}
+    return Table(
+        f"growth, {work}",
+        [
+            Case({**cell.labels, "work": work}, partial(build, cell, options))
+            for cell, size in needed.items()
+            if size < free
+        ],
+        summary=summary,
+        notes=[
+            f"{cell.rows:,} x {cell.dim}: skipped, it needs {size / 1e9:.1f} GB "
+            f"and {free / 1e9:.1f} GB are free"
+            for cell, size in needed.items()
+            if size >= free
+        ],
+    )
+
+
+def summary(what: str, found: list[Measurement]) -> list[str]:
     return [
-        Case({**cell.labels, "work": name}, partial(build, cell, options))
-        for name, build in WORK.items()
-        for cell in cells(options, FULL, SMOKE)
-        if _needed(cell, build) + BESIDE < available_bytes()
-    ]
-
-
-def run(options: Options) -> Report:
-    report = timed.run("growth", cases(options), options, summary)
-    return replace(report, notes=[*report.notes, *_skipped(options)])
-
-
-def summary(found: list[Measurement]) -> list[str]:
-    return [
-        f"growth, {work}: {flatness(alike):.2f}x the time a touched row "
-        f"from {alike[0].labels['table']:,} to {alike[-1].labels['table']:,} rows"
-        for work in WORK
-        if (alike := [one for one in found if one.labels["work"] == work])
-    ]
-
-
-def flatness(found: list[Measurement]) -> float:
-    """The longest time a touched row over the shortest: 1 is flat."""
-    times = [1 / one.rows_per_second for one in found]
-    return max(times) / min(times)
-
-
-def _needed(cell: Cell, build: Callable[..., Match]) -> int:
-    """Bytes of the table, and of what is kept beside it."""
-    return cell.table_bytes * (1 if build is gather else 1 + STATE_ARRAYS)
-
-
-def _skipped(options: Options) -> list[str]:
-    """A line for each table that does not fit."""
-    free = available_bytes()
-    return [
-        f"{cell.rows:,} x {cell.dim}, {name}: skipped, it needs {needed / 1e9:.1f} GB "
-        f"and {free / 1e9:.1f} GB are free"
-        for name, build in WORK.items()
-        for cell in cells(options, FULL, SMOKE)
-        if (needed := _needed(cell, build) + BESIDE) >= free
+        f"{what}: {flat:.2f}x the time a touched row "
+        f"from {found[0].labels['table']:,} to {found[-1].labels['table']:,} rows ({kind})"
+        for kind, flat in flatness(found).items()
     ]

@@ -11,27 +11,27 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 
 import data
 import pyembed as pe
 import streams
-import trainers
+from data import Array, Ids
 from harness import Disagreement
-from optimizers import CONTESTS
+from jobs.step import CONTESTS
+from machine import in_fresh_process
 from options import Options
-from report import Report
+from peers.trainer import touch_every_row
+from report import Report, times
 
 DIM, IDS, BAG = 64, 1 << 14, 32
 TABLES = {"cache": 1_000, "memory": 4_000_000}
 SMOKE = {"cache": 97}
 ROUNDS, CALLS, WARM = 3, 11, 3
 Times = dict[tuple[str, str], float]  # seconds of a call, by kernel and table
-Work = tuple[str, Callable[[streams.Ids], object], Callable[[], data.Array]]  # and its result
+Work = tuple[str, Callable[[Ids], object], Callable[[], Array]]  # and its result
 
 
 def run(options: Options) -> Report:
@@ -41,12 +41,15 @@ def run(options: Options) -> Report:
     expected = None
     for _ in range(rounds):
         for name in sets:
-            times, digest = _in_fresh_process(name, tables, options.dtype)
+            seconds, digest = _measure_with(name, tables, options.dtype)
             if expected not in (None, digest):
                 raise Disagreement(f"the results of {sets[0]} and {name}")
             expected = digest
-            found[name].append(times)
-    best = {name: _fastest(times) for name, times in found.items()}
+            found[name].append(seconds)
+    best = {
+        name: {key: min(one[key] for one in alike) for key in alike[0]}
+        for name, alike in found.items()
+    }
     return Report(
         ["kernel", "table", f"{sets[0]} us", *(f"{name} gains" for name in sets[1:])],
         [_row(key, best) for key in best[sets[0]]],
@@ -56,17 +59,16 @@ def run(options: Options) -> Report:
         ],
         records=[
             {"isa": name, "kernel": k, "table": t, "seconds": s}
-            for name, times in best.items()
-            for (k, t), s in times.items()
+            for name, fastest in best.items()
+            for (k, t), s in fastest.items()
         ],
     )
 
 
-def _in_fresh_process(isa: str, tables: dict[str, int], dtype: str) -> tuple[Times, str]:
+def _measure_with(isa: str, tables: dict[str, int], dtype: str) -> tuple[Times, str]:
     os.environ["PYEMBED_ISA"] = isa
     try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            return process.submit(measure, tables, dtype).result()
+        return in_fresh_process(measure, tables, dtype)
     finally:
         del os.environ["PYEMBED_ISA"]
 
@@ -74,13 +76,13 @@ def _in_fresh_process(isa: str, tables: dict[str, int], dtype: str) -> tuple[Tim
 def measure(tables: dict[str, int], dtype: str) -> tuple[Times, str]:
     """Every kernel on every table, here; and a digest of all results."""
     pe.set_num_threads(1)
-    times, digest = {}, hashlib.sha256()
+    seconds, digest = {}, hashlib.sha256()
     for size, rows in tables.items():
         batches = streams.pool("uniform", rows, IDS)
         for kernel, call, result in _kernels(rows, dtype):
-            times[kernel, size] = _median(call, batches)
+            seconds[kernel, size] = _median(call, batches)
             digest.update(result())
-    return times, digest.hexdigest()
+    return seconds, digest.hexdigest()
 
 
 def _kernels(rows: int, dtype: str) -> Iterator[Work]:
@@ -98,17 +100,13 @@ def _kernels(rows: int, dtype: str) -> Iterator[Work]:
         if name == "adam_keras":  # Adam, beside others
             continue
         trainer = contest.sides["pyembed"].make(rows, DIM, dtype)
-        trainers.touch_every_row(trainer, rows, dy)
+        touch_every_row(trainer, rows, dy)
         yield f"step, {name}", partial(trainer.step, dy=dy), trainer.weights
-    filled = pe.initializers.RandomUniform(seed=1)
-    yield (
-        f"fill {IDS:,} rows",
-        lambda ids: filled((IDS, DIM), dtype),
-        lambda: filled((IDS, DIM), dtype),
-    )
+    filled = partial(pe.initializers.RandomUniform(seed=1), (IDS, DIM), dtype)
+    yield f"fill {IDS:,} rows", lambda ids: filled(), filled
 
 
-def _median(call: Callable[[streams.Ids], object], batches: list[streams.Ids]) -> float:
+def _median(call: Callable[[Ids], object], batches: list[Ids]) -> float:
     seconds = []
     for turn in range(WARM + CALLS):
         started = time.perf_counter()
@@ -117,10 +115,6 @@ def _median(call: Callable[[streams.Ids], object], batches: list[streams.Ids]) -
     return float(np.median(seconds[WARM:]))
 
 
-def _fastest(times: list[Times]) -> Times:
-    return {key: min(one[key] for one in times) for key in times[0]}
-
-
 def _row(key: tuple[str, str], best: dict[str, Times]) -> list[str]:
-    base, *others = (times[key] for times in best.values())
-    return [*key, f"{base * 1e6:,.0f}", *(f"{base / other:.2f}x" for other in others)]
+    base, *others = (seconds[key] for seconds in best.values())
+    return [*key, f"{base * 1e6:,.0f}", *(times(base / other) for other in others)]

@@ -6,18 +6,15 @@ its peak resident memory, less what it had before the table was made, less table
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
-
 import data
 import peers
 import pyembed as pe
 import sides
 import streams
-import trainers
 from grid import Axes, Cell, cells
+from machine import in_fresh_process, told
 from options import Options
+from peers.trainer import touch_every_row
 from report import Report, megabytes
 
 FULL = Axes(dims=(64,), ids=(1 << 18,), rows=(250_000, 1_000_000, 4_000_000))
@@ -33,27 +30,20 @@ def run(options: Options) -> Report:
     if peak_resident_bytes() is None:
         return Report(HEADER, [], ["Peak resident memory cannot be measured on this system."])
     names = [name for name, side in SIDES.items() if side.can(1, "float32")]
-    found = [{name: in_fresh_process(name, cell, options) for name in names} for cell in sizes]
+    found = [
+        {name: in_fresh_process(extra_bytes, name, cell, options) for name in names}
+        for cell in sizes
+    ]
     return Report(
         [*HEADER, *(f"{name} extra MB" for name in names)],
         [_row(cell, extra) for cell, extra in zip(sizes, found, strict=True)],
         ["extra: peak memory less table and moments.", *peers.missing(["torch"])],
         [_summary(name, sizes, [extra[name] for extra in found]) for name in names],
         [
-            {
-                "labels": cell.labels,
-                "extra_bytes": extra,
-                "batch_bytes": cell.ids * cell.row_bytes,
-            }
+            {"labels": cell.labels, "extra_bytes": extra, "batch_bytes": batch_bytes(cell)}
             for cell, extra in zip(sizes, found, strict=True)
         ],
     )
-
-
-def in_fresh_process(name: str, cell: Cell, options: Options) -> int:
-    """``extra_bytes`` in a process of its own, whose memory starts from nothing."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(extra_bytes, name, cell, options).result()
 
 
 def extra_bytes(name: str, cell: Cell, options: Options) -> int:
@@ -64,16 +54,18 @@ def extra_bytes(name: str, cell: Cell, options: Options) -> int:
     batches = streams.batches(cell.distribution, cell.rows, cell.ids, STEPS)
     dy = data.whole_numbers((cell.ids, cell.dim), cell.dtype)
     make = SIDES[name].make
-    trainers.touch_every_row(make(1, cell.dim, cell.dtype), 1, dy)  # loads code, starts threads
+    touch_every_row(make(1, cell.dim, cell.dtype), 1, dy)  # loads code, starts threads
     before = peak_resident_bytes()
     trainer = make(cell.rows, cell.dim, cell.dtype)
-    trainers.touch_every_row(trainer, cell.rows, dy)
+    touch_every_row(trainer, cell.rows, dy)
     for ids in batches:
         trainer.step(ids, dy)
     after = peak_resident_bytes()
-    assert before is not None
-    assert after is not None
     return max(0, after - before - table_and_moments(cell))  # a few pages of a small table hide
+
+
+def batch_bytes(cell: Cell) -> int:
+    return cell.ids * cell.row_bytes
 
 
 def table_and_moments(cell: Cell) -> int:
@@ -85,11 +77,8 @@ def peak_resident_bytes() -> int | None:
 
     Linux's ``getrusage`` would count the parent's peak as the child's; its status file does not.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    if peak := told("/proc/self/status", "VmHWM"):
+        return int(peak.split()[0]) * 1024
     try:
         import resource
     except ImportError:
@@ -102,7 +91,7 @@ def _row(cell: Cell, extra: dict[str, int]) -> list[str]:
         f"{cell.rows:,}",
         str(cell.dim),
         f"{cell.ids:,}",
-        megabytes(cell.ids * cell.row_bytes),
+        megabytes(batch_bytes(cell)),
         megabytes(table_and_moments(cell)),
         *(megabytes(count) for count in extra.values()),
     ]
@@ -113,5 +102,5 @@ def _summary(name: str, sizes: list[Cell], extra: list[int]) -> str:
     return (
         f"memory of training besides table and moments, {name}: {megabytes(extra[0])} MB "
         f"at {first.rows:,} rows, {megabytes(extra[-1])} MB at {last.rows:,} rows "
-        f"(a batch of rows is {megabytes(last.ids * last.row_bytes)} MB)"
+        f"(a batch of rows is {megabytes(batch_bytes(last))} MB)"
     )

@@ -8,15 +8,14 @@ from functools import partial
 import numpy as np
 
 import data
+import grid
 import pyembed as pe
 import streams
-import timed
-from data import Array
-from grid import Axes, Cell, cells
-from harness import Case, Contestant, Match, Measurement, over
+from data import Array, Ids
+from grid import Axes, Cell
+from harness import Contestant, Match, over
+from jobs import Table
 from options import Options
-from report import Report, megabytes, times
-from streams import Ids
 
 FULL = Axes(
     dims=(64,),
@@ -27,31 +26,6 @@ FULL = Axes(
 SMOKE = Axes(dims=(3,), ids=(1, 30), rows=(97,), distributions=("uniform",))
 PEER = "one-hot matrix"
 Pass = Callable[[pe.Embedding, pe.baseline.OneHotDense, list[Ids]], Iterator[Contestant]]
-
-
-def cases(options: Options) -> list[Case]:
-    """The forward and the backward pass at each table size."""
-    return [
-        Case(_labels(cell, one_pass.__name__), partial(build, cell, one_pass))
-        for cell in cells(options, FULL, SMOKE)
-        for one_pass in (forward, backward)
-    ]
-
-
-def build(cell: Cell, one_pass: Pass) -> Match:
-    """Allocates anew in every run, on both sides: one run is enough to warm it."""
-    weights = data.table(cell.rows, cell.dim, cell.dtype)
-    batches = streams.batches(cell.distribution, cell.rows, cell.ids, streams.MIN_BATCHES)
-    table = pe.Embedding.from_pretrained(weights, trainable=True)
-    onehot = pe.baseline.OneHotDense(cell.rows, cell.dim, weights=weights, dtype=cell.dtype)
-    return Match(
-        list(one_pass(table, onehot, batches)),
-        batches=len(batches),
-        rows=cell.ids,
-        bytes=cell.ids * 2 * cell.row_bytes,
-        memory=cell.table_bytes,
-        warm_runs=1,
-    )
 
 
 def forward(
@@ -77,29 +51,30 @@ def backward(
     )
 
 
+def tables(options: Options) -> list[Table]:
+    """The forward and the backward pass, whose one-hot matrix is (ids, table's rows)."""
+    return [
+        Table(
+            f"one-hot matrix, {one_pass.__name__}",
+            grid.cases(
+                options, partial(build, one_pass), FULL, SMOKE, **{"pass": one_pass.__name__}
+            ),
+        )
+        for one_pass in (forward, backward)
+    ]
+
+
+def build(one_pass: Pass, cell: Cell) -> Match:
+    """Allocates anew in every run, on both sides: one run is enough to warm it."""
+    weights = data.table(cell.rows, cell.dim, cell.dtype)
+    batches = streams.batches(cell.distribution, cell.rows, cell.ids, streams.MIN_BATCHES)
+    table = pe.Embedding.from_pretrained(weights, trainable=True)
+    onehot = pe.baseline.OneHotDense(cell.rows, cell.dim, weights=weights, dtype=cell.dtype)
+    contestants = one_pass(table, onehot, batches)
+    return cell.match(contestants, batches, cell.ids * cell.row_bytes, warm_runs=1)
+
+
 def _dense(sparse: pe.SparseGrad) -> Array:
     dense = np.zeros(sparse.shape, sparse.dtype)
     dense[sparse.ids] = sparse.values
     return dense
-
-
-def _labels(cell: Cell, name: str) -> dict[str, int | str]:
-    itemsize = np.dtype(cell.dtype).itemsize
-    return {
-        **cell.labels,
-        "one-hot MB": megabytes(cell.ids * cell.rows * itemsize),
-        "pass": name,
-    }
-
-
-def run(options: Options) -> Report:
-    return timed.run("onehot", cases(options), options, summary, stop_at=MemoryError)
-
-
-def summary(found: list[Measurement]) -> list[str]:
-    """Both passes at the largest table whose one-hot matrix fitted."""
-    return [
-        f"one-hot matrix, {one.labels['pass']}: {times(one.ratio(PEER))} our time "
-        f"at {one.labels['table']:,} rows, {one.labels['one-hot MB']} MB"
-        for one in found[-2:]
-    ]

@@ -8,34 +8,27 @@ from functools import partial
 import numpy as np
 
 import data
+import grid
 import peers
 import pyembed as pe
 import streams
-import timed
-from data import Array
-from grid import Cell, cells
-from harness import Case, Contestant, Match, over
+from data import Array, Ids
+from grid import Cell
+from harness import Contestant, Match, over
+from jobs import Table
 from options import Options
-from report import Report
-from streams import Ids
-from summaries import by_distribution
 
 
-def cases(options: Options) -> list[Case]:
-    return [Case(cell.labels, partial(build, cell)) for cell in cells(options)]
+def tables(options: Options) -> list[Table]:
+    cases = grid.cases(options, build)
+    return [Table("ops.scatter_add(method='sorted')", cases, ["torch", "numba"])]
 
 
 def build(cell: Cell) -> Match:
     batches = streams.pool(cell.distribution, cell.rows, cell.ids)
     table = np.zeros((cell.rows, cell.dim), cell.dtype)
     rows = data.whole_numbers((cell.ids, cell.dim), cell.dtype)
-    return Match(
-        list(contestants(table, batches, rows)),
-        batches=len(batches),
-        rows=cell.ids,
-        bytes=cell.ids * (3 * cell.row_bytes + np.dtype(np.int64).itemsize),
-        memory=cell.table_bytes,
-    )
+    return cell.match(contestants(table, batches, rows), batches, 2 * cell.ids * cell.row_bytes)
 
 
 def contestants(table: Array, batches: list[Ids], rows: Array) -> Iterator[Contestant]:
@@ -57,9 +50,3 @@ def contestants(table: Array, batches: list[Ids], rows: Array) -> Iterator[Conte
     if (loops := peers.loops()) is not None:
         add = partial(loops.add, table, rows=rows)
         yield Contestant("numba prange", over(batches, add), prepare=empty)
-
-
-def run(options: Options) -> Report:
-    others = ["np.add.at", "torch index_add_", "numba prange"]
-    summary = partial(by_distribution, "ops.scatter_add(method='sorted')", others)
-    return timed.run("scatter_add", cases(options), options, summary, ["torch", "numba"])

@@ -1,107 +1,91 @@
-"""Forward + backward + optimizer step, fresh ids each step: what training on a table costs."""
+"""Forward + backward + optimizer step: what training on a table costs, with every optimizer.
+
+Beside ours stand the peers that come nearest. Where PyTorch has no sparse form of a rule, it is its
+dense one: it moves every row, which is other work, and so does Keras's Adam, whose weights the job
+``exact`` checks. Other work, too, is FBGEMM's row-wise Adagrad beside Adam: cheaper, it is what
+recommender systems train with.
+"""
 
 from __future__ import annotations
 
-from functools import partial
-
-import numpy as np
-
-import data
-import report
-import streams
-import timed
-import trainers
-from data import Array
-from grid import Cell, cells
-from harness import Case, Contestant, Match, batches_in_step, over
-from optimizers import CONTESTS
+import pyembed as pe
+import sides
+import training
+from jobs import Table
 from options import Options
-from report import Report
-from sides import Sides, needs
-from streams import Ids
-from summaries import by_distribution
-from trainers import Trainer
+from sides import EPSILON, other_work
+from training import Contest
 
-RTOL, ATOL = 1e-5, 1e-6  # see optimizers.Contest
+MOMENTUM = 0.9
+RHO = 0.9
+INITIAL = 0.1  # of Adagrad's accumulators
 
-FIRST_IDS = 1 << 18  # at a time, where every row is trained once
+CONTESTS = {
+    "sgd": Contest(
+        {
+            "pyembed": sides.ours(pe.SparseSGD),
+            "torch sparse SGD": sides.torch("SGD"),
+            "FBGEMM SGD": sides.fbgemm_fused("EXACT_SGD"),
+        },
+        state_arrays=0,
+        # Peers add each of a row's duplicates, thousands in a batch, to a weight that moves by 10.
+        atol=3e-4,
+    ),
+    "momentum": Contest(
+        {
+            "pyembed": sides.ours(pe.SparseSGD, momentum=MOMENTUM),
+            "torch dense momentum": other_work(
+                sides.torch("SGD", sparse=False, momentum=MOMENTUM, fused=True)
+            ),
+        },
+        state_arrays=1,
+    ),
+    "adagrad": Contest(
+        {
+            "pyembed": sides.ours(
+                pe.SparseAdagrad, initial_accumulator_value=INITIAL, epsilon=EPSILON
+            ),
+            "torch sparse Adagrad": sides.torch(
+                "Adagrad", initial_accumulator_value=INITIAL, eps=EPSILON
+            ),
+        },
+        state_arrays=1,
+    ),
+    "rowwise_adagrad": Contest(
+        {
+            "pyembed": sides.row_wise_adagrad(),
+            "FBGEMM row-wise Adagrad": sides.fbgemm_row_wise_adagrad(),
+        },
+        state_arrays=0,  # one number a row
+    ),
+    "rmsprop": Contest(
+        {
+            "pyembed": sides.ours(pe.SparseRMSprop, rho=RHO, epsilon=EPSILON),
+            "torch dense RMSprop": other_work(
+                sides.torch("RMSprop", sparse=False, alpha=RHO, eps=EPSILON)
+            ),
+        },
+        state_arrays=1,
+    ),
+    "adam": Contest(
+        {
+            "pyembed": sides.LAZY_ADAM,
+            "torch SparseAdam": sides.TORCH_SPARSE_ADAM,
+            "Keras Adam, tuned": other_work(sides.KERAS_ADAM_TUNED),
+            "FBGEMM row-wise Adagrad": other_work(sides.fbgemm_row_wise_adagrad()),
+        },
+        state_arrays=2,
+    ),
+    # By itself: all that it makes of the table's size does not fit beside the others.
+    "adam_keras": Contest(
+        {"pyembed": sides.LAZY_ADAM, "Keras Adam": other_work(sides.KERAS_ADAM)}, state_arrays=2
+    ),
+}
 
 
-def cases(options: Options) -> list[Case]:
-    """Those of every optimizer asked for."""
-    return [case for name in options.optimizers for case in _cases(name, options)]
-
-
-def _cases(name: str, options: Options) -> list[Case]:
-    """The steps use one batch each: ``batches_in_step`` of them."""
-    count, contest = batches_in_step(options), CONTESTS[name]
+def tables(options: Options) -> list[Table]:
+    """One for each optimizer asked for, since each has its own peers."""
     return [
-        Case(
-            {"optimizer": name, **cell.labels},
-            partial(build, cell, count, contest.sides, contest.state_arrays, contest.atol),
-        )
-        for cell in cells(options)
+        training.table(f"forward + backward + {name}", CONTESTS[name], options, optimizer=name)
+        for name in options.optimizers
     ]
-
-
-def build(
-    cell: Cell, count: int, contestants: Sides, state_arrays: int, atol: float = ATOL
-) -> Match:
-    """Trainers of some kinds, all from the same table and with bags of the same length."""
-    trained = {
-        name: side.make(cell.rows, cell.dim, cell.dtype)
-        for name, side in contestants.items()
-        if side.can(cell.dim, cell.dtype)
-    }
-    ours = next(iter(trained.values()))
-    for trainer in trained.values():
-        if trainer is not ours:
-            trainer.start(ours.weights())
-    batches = streams.batches(cell.distribution, cell.rows, cell.ids, count)
-    most = max(cell.ids, min(FIRST_IDS, cell.rows))
-    dy = data.whole_numbers((trainers.bags(most, ours.bag), cell.dim), cell.dtype)
-    return Match(
-        [
-            _contestant(name, trainer, batches, dy, cell.rows, contestants[name].same)
-            for name, trainer in trained.items()
-        ],
-        batches=len(batches),
-        rows=cell.ids,
-        bytes=_bytes(cell, batches[0], ours.bag, state_arrays),
-        memory=(1 + state_arrays) * cell.table_bytes,
-        rtol=RTOL,
-        atol=atol,
-        in_step=True,
-    )
-
-
-def _contestant(
-    name: str, side: Trainer, batches: list[Ids], dy: Array, rows: int, compared: bool
-) -> Contestant:
-    """Prepared by training every row once, so that no page is touched for the first time later."""
-    return Contestant(
-        name,
-        run=over(batches, lambda ids: side.step(ids, dy[: trainers.bags(len(ids), side.bag)])),
-        result=lambda _: side.weights(),
-        prepare=lambda: trainers.touch_every_row(side, rows, dy),
-        compared=compared,
-        times_itself=side.times_itself,
-    )
-
-
-def _bytes(cell: Cell, ids: Ids, bag: int, state_arrays: int) -> int:
-    """Rows and output of the lookup, the gradient, and table and state of the distinct rows."""
-    updated = 2 * (1 + state_arrays) * len(np.unique(ids))
-    bags = trainers.bags(len(ids), bag)
-    return (len(ids) + 2 * bags + updated) * cell.row_bytes + 2 * ids.nbytes
-
-
-def run(options: Options) -> Report:
-    """A table for each optimizer, since each has its own peers."""
-    return report.stacked([_run(name, options) for name in options.optimizers])
-
-
-def _run(name: str, options: Options) -> Report:
-    sides = CONTESTS[name].sides
-    summary = partial(by_distribution, f"forward + backward + {name}", list(sides)[1:])
-    return timed.run(f"step {name}", _cases(name, options), options, summary, needs(sides))

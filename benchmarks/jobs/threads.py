@@ -10,40 +10,67 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import peers
+import grid
 import pyembed as pe
 import sides
-import timed
-from grid import Axes, Cell, cells
-from harness import Case, Match, Measurement, batches_in_step
-from jobs import bag, gather, scatter_add, step
+import training
+from grid import Axes, Cell
+from harness import Match
+from jobs import Table, bag, gather, scatter_add
 from options import Options
-from report import Report
+from peers.trainer import Trainer
 from sides import Side
-from summaries import by_distribution
-from trainers import Trainer
+from training import Contest
 
 FULL = Axes(dims=(64,), ids=(1 << 18,), rows=(1_000_000,))
-STATE_ARRAYS = 2  # first and second moment
 SMOKE = Axes(dims=(3,), ids=(300,), rows=(97,))
+STATELESS: dict[str, Callable[[Cell], Match]] = {
+    "gather": gather.build,
+    "scatter_add": scatter_add.build,
+    "bag": partial(bag.build, mode="sum", bag=32),
+}
 
 
-def stateless(build: Callable[[Cell], Match], cell: Cell, options: Options) -> Match:
+def tables(options: Options) -> list[Table]:
+    """All threads first, then fewer."""
+    counts = {name(count): count for count in reversed(doublings(options.threads))}
+    what = f"{name(options.threads)}, " + "{}"
+    trained = Contest(
+        {name: Side(partial(trainer, threads)) for name, threads in counts.items()},
+        state_arrays=2,
+        rtol=0.0,
+        atol=0.0,
+    )
+    return [
+        *(
+            Table(
+                what.format(work),
+                grid.cases(options, partial(ours, build, counts), FULL, SMOKE, work=work),
+            )
+            for work, build in STATELESS.items()
+        ),
+        training.table(what.format("step"), trained, options, FULL, SMOKE, work="step"),
+    ]
+
+
+def doublings(most: int) -> list[int]:
+    """``[1, 2, 4, 6]`` for 6."""
+    return [*(1 << power for power in range((most - 1).bit_length())), most]
+
+
+def name(threads: int) -> str:
+    return f"{threads} threads" if threads > 1 else "1 thread"
+
+
+def ours(build: Callable[[Cell], Match], counts: dict[str, int], cell: Cell) -> Match:
     """Our own contestant of another job, once for each number of threads."""
     match = build(cell)
-    ours = match.contestants[0]
+    first = match.contestants[0]
     contestants = [
-        replace(ours, name=name(threads), run=limited(threads, ours.run))
-        for threads in counts(options.threads)
+        replace(first, name=name, run=limited(threads, first.run))
+        for name, threads in counts.items()
     ]
     return replace(match, contestants=contestants)
-
-
-def training(cell: Cell, options: Options) -> Match:
-    """A table in training for each number of threads."""
-    kinds = {name(threads): Side(partial(trainer, threads)) for threads in counts(options.threads)}
-    match = step.build(cell, batches_in_step(options), kinds, STATE_ARRAYS)
-    return replace(match, rtol=0.0, atol=0.0)
 
 
 def trainer(threads: int, rows: int, dim: int, dtype: str) -> Trainer:
@@ -61,46 +88,3 @@ def limited(threads: int, call: Callable[..., Any]) -> Callable[..., Any]:
         return call(*args)
 
     return run
-
-
-def counts(most: int) -> list[int]:
-    """All threads first, then fewer: ``[6, 4, 2, 1]``."""
-    powers = [1 << power for power in range(most.bit_length()) if 1 << power < most]
-    return [most, *reversed(powers)]
-
-
-def name(threads: int) -> str:
-    return f"{threads} threads" if threads > 1 else "1 thread"
-
-
-WORK: dict[str, Callable[[Cell, Options], Match]] = {
-    "gather": partial(stateless, gather.build),
-    "scatter_add": partial(stateless, scatter_add.build),
-    "bag": partial(stateless, partial(bag.build, mode="sum", bag=32)),
-    "step": training,
-}
-
-
-def cases(options: Options) -> list[Case]:
-    return [
-        Case({**cell.labels, "work": name}, partial(build, cell, options))
-        for name, build in WORK.items()
-        for cell in cells(options, FULL, SMOKE)
-    ]
-
-
-def run(options: Options) -> Report:
-    try:
-        return timed.run("threads", cases(options), options, summary)
-    finally:
-        peers.use_threads(options.threads)
-
-
-def summary(found: list[Measurement]) -> list[str]:
-    """How much faster all threads are than one."""
-    lines = []
-    for work in WORK:
-        alike = [one for one in found if one.labels["work"] == work and len(one.timings) > 1]
-        if alike:
-            lines += by_distribution(f"{alike[0].ours.name}, {work}", [name(1)], alike)
-    return lines

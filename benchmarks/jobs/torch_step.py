@@ -6,56 +6,35 @@ that no optimizer can lower, but a module in their place can.
 
 from __future__ import annotations
 
-from functools import partial
-
-import report
 import sides
-import timed
-from grid import cells
-from harness import Case, batches_in_step
-from jobs import step
+import training
+from jobs import Table
 from options import Options
-from report import Report
-from sides import Sides
-from summaries import by_distribution
+from training import Contest
 
 TORCH = "torch SparseAdam"
-STATE_ARRAYS = 2
-CONTESTS: dict[str, Sides] = {
-    "optimizer's step": {
-        "pyembed.torch optimizer": sides.OUR_ADAM_IN_TORCH_ALONE,
-        TORCH: sides.TORCH_SPARSE_ADAM_ALONE,
-    },
-    "all": {
-        "pyembed.torch module": sides.OUR_MODULE_IN_TORCH,
-        "pyembed.torch module, fused": sides.OUR_FUSED_MODULE_IN_TORCH,
-        "pyembed.torch optimizer": sides.OUR_ADAM_IN_TORCH,
-        TORCH: sides.TORCH_SPARSE_ADAM,
-    },
+CONTESTS = {
+    "optimizer's step": Contest(
+        {
+            "pyembed.torch optimizer": sides.OUR_ADAM_IN_TORCH_ALONE,
+            TORCH: sides.TORCH_SPARSE_ADAM_ALONE,
+        },
+        state_arrays=2,
+    ),
+    "all": Contest(
+        {
+            "pyembed.torch module": sides.OUR_MODULE_IN_TORCH,
+            "pyembed.torch module, fused": sides.OUR_FUSED_MODULE_IN_TORCH,
+            "pyembed.torch optimizer": sides.OUR_ADAM_IN_TORCH,
+            TORCH: sides.TORCH_SPARSE_ADAM,
+        },
+        state_arrays=2,
+    ),
 }
 
 
-def cases(options: Options) -> list[Case]:
-    return [case for what in CONTESTS for case in _cases(what, options)]
-
-
-def _cases(what: str, options: Options) -> list[Case]:
-    if not all(side.can(1, options.dtype) for side in CONTESTS[what].values()):
-        return []
-    count = batches_in_step(options)
+def tables(options: Options) -> list[Table]:
     return [
-        Case(
-            {"timed": what, **cell.labels},
-            partial(step.build, cell, count, CONTESTS[what], STATE_ARRAYS),
-        )
-        for cell in cells(options)
+        training.table(f"SparseAdam in PyTorch, {what}", contest, options, timed=what)
+        for what, contest in CONTESTS.items()
     ]
-
-
-def run(options: Options) -> Report:
-    return report.stacked([_run(what, options) for what in CONTESTS])
-
-
-def _run(what: str, options: Options) -> Report:
-    summary = partial(by_distribution, f"SparseAdam in PyTorch, {what}", [TORCH])
-    return timed.run(f"torch_step {what}", _cases(what, options), options, summary, ["torch"])

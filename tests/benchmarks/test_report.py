@@ -14,12 +14,10 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # its modules import each other by name
 
 import options as command_line  # noqa: E402
-import plan  # noqa: E402
 import report  # noqa: E402
-import results  # noqa: E402
 import roofline  # noqa: E402
-import targets  # noqa: E402
 from harness import Measurement, Roof, Timing  # noqa: E402
+from report import plan, results, targets  # noqa: E402
 
 FACTS = {
     "date": "2026-01-02T03:04:05",
@@ -102,6 +100,13 @@ def made_up():
             measured({"pyembed": 1, "FBGEMM row-wise Adagrad": 4.5}, {**at, "bag": bag})
             for at in both
             for bag in (1, 32)
+        ],
+        "tables": [
+            measured(
+                {"pyembed": 1, "FBGEMM row-wise Adagrad": 3},
+                {**at, "dim": 32, "ids": 4096, "table": 100_000, "tables": 20},
+            )
+            for at in both
         ],
         "torch_step": [
             measured(
@@ -255,10 +260,8 @@ def test_a_report_refuses_what_does_not_go_with_it(arguments, capsys):
     assert "error: " in capsys.readouterr().err
 
 
-def test_the_compiled_loops_copy_and_read(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    roofline._built.cache_clear()
-    library = roofline._library()
+def test_the_compiled_loops_copy_and_read():
+    library, _ = roofline._loops()
     if library is None:
         pytest.skip(roofline.how())
     source = np.random.default_rng(0).integers(0, 255, 1 << 12, dtype=np.uint8)
@@ -289,13 +292,13 @@ def _words(table, ids):
 def test_without_a_compiler_numpy_copies(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setattr(roofline, "COPY_BYTES", 1 << 12)
-    roofline._built.cache_clear()
+    roofline._loops.cache_clear()
     try:
         assert roofline.copy_bandwidth(2) > 0
         assert roofline.random_rows(256, 2) is None
         assert "np.copyto" in roofline.how()
     finally:
-        roofline._built.cache_clear()
+        roofline._loops.cache_clear()
 
 
 def test_a_smoke_run_of_a_job_draws_it(tmp_path):

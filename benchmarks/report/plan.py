@@ -6,7 +6,6 @@ sweeps of the same job and axis are panels of one figure.
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 import tempfile
@@ -15,14 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import results
-import timed
-from options import OPTIMIZERS, Options
-from report import Report
+import jobs
+from options import HERE, OPTIMIZERS, Options
+from report import Report, results
 
 DIMS = (1, 3, 16, 64, 100, 256, 1000)
 BATCHES = (1, 64, 1 << 12, 1 << 16, 1 << 20)
-TABLES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 ONE_HOT = (1_000, 16_000, 256_000, 1_000_000, 4_000_000)
 WORDS = {"distributions": ("words",)}
 HOT = {"distributions": ("hot",)}
@@ -46,30 +43,21 @@ class Part:
     sweep: bool = False  # it stands beside the job's own run
     apart: tuple[str, ...] = ()
 
-    def options(self, given: Options) -> Options:
-        changes = self._small() if given.smoke else self.changes
-        return replace(given, **changes)
-
     def run(self, given: Options) -> Report:
         if self.apart:
             return self._run_apart(given)
-        job = importlib.import_module(f"jobs.{self.job}")
-        options = self.options(given)
+        options = replace(given, **(self._small() if given.smoke else self.changes))
         if not self.only:
-            return job.run(options)
-        cases = [
-            case
-            for case in job.cases(options)
-            if all(case.labels.get(name) == value for name, value in self.only.items())
-        ]
-        return timed.run(self.job, cases, options, summary=lambda found: [])
+            return jobs.run(self.job, options)
+        chosen = (table.only(self.only) for table in jobs.tables_of(self.job, options))
+        return jobs.timed([table for table in chosen if table.cases], options)
 
     def _run_apart(self, given: Options) -> Report:
         with tempfile.TemporaryDirectory() as folder:
             found = Path(folder) / "found.json"
             size = ["--smoke"] if given.smoke else ["--repeat", str(given.repeat)]
             common = ["--threads", str(given.threads), "--json", str(found), *size]
-            command = [sys.executable, str(Path(__file__).parent), self.job, *common, *self.apart]
+            command = [sys.executable, str(HERE), self.job, *common, *self.apart]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             _, (part,) = results.load(found)
         return part.report
@@ -83,43 +71,32 @@ class Part:
         }
 
 
-def _sweeps(
-    job: str,
-    axes: tuple[str, ...],
-    only: Mapping[str, object] | None = None,
-    **changes: Any,
-) -> list[Part]:
-    """The sweeps of one job; row widths in both dtypes, on uniform ids."""
-    only = only or {}
+def _sweeps(job: str, only: Mapping[str, object] | None = None, **changes: Any) -> list[Part]:
+    """A job along both axes; row widths in both dtypes, on uniform ids."""
     tables = {"dims": (64,), "ids": (1 << 14,), "rows": (1 << 18,), **changes}
     uniform = {"distributions": ("uniform",)}
-    swept = {
-        "dim": [
-            (dtype, {**tables, **uniform, "dims": DIMS, "dtype": dtype})
-            for dtype in ("float32", "float64")
-        ],
-        "ids": [("batches", {**tables, "ids": BATCHES})],
-        "table": [("tables", {**tables, "rows": TABLES})],
-    }
+    swept = [
+        ("dim", dtype, {**tables, **uniform, "dims": DIMS, "dtype": dtype})
+        for dtype in ("float32", "float64")
+    ]
     return [
-        Part(job, title, changes, axis, only, sweep=True)
-        for axis in axes
-        for title, changes in swept[axis]
+        Part(job, title, changes, axis, only or {}, sweep=True)
+        for axis, title, changes in (*swept, ("ids", "batches", {**tables, "ids": BATCHES}))
     ]
 
 
 PLAN = (
     Part("gather", "every cell"),
-    *_sweeps("gather", ("dim", "ids")),
+    *_sweeps("gather"),
     Part("lookup", "into a fresh array"),
     Part("lookup", "the words of English", WORDS),
     Part("lookup", "PyTorch on huge pages", apart=HUGE_PAGES),
     Part("one_id", "one id"),
     Part("scatter_add", "262,144 rows"),
     Part("scatter_add", "one id in half of the batch", HOT),
-    *_sweeps("scatter_add", ("dim", "ids")),
+    *_sweeps("scatter_add"),
     Part("bag", "every mode"),
-    *_sweeps("bag", ("dim", "ids"), only={"mode": "sum", "bag": 32}),
+    *_sweeps("bag", {"mode": "sum", "bag": 32}),
     Part("step", "Adam", {"optimizers": ("adam", "adam_keras")}),
     Part(
         "step",
@@ -136,11 +113,10 @@ PLAN = (
     ),
     Part("step", "Adam, one id in half of the batch", {**HOT, "optimizers": ("adam",)}),
     Part("step", "Adam, the words of English", {**WORDS, "optimizers": ("adam",)}),
-    *_sweeps(
-        "step", ("dim", "ids"), only={"optimizer": "adam"}, optimizers=("adam",), rows=(1 << 16,)
-    ),
+    *_sweeps("step", {"optimizer": "adam"}, optimizers=("adam",), rows=(1 << 16,)),
     Part("bag_step", "bags of 1 and of 32"),
     Part("bag_step", "FBGEMM on huge pages", apart=HUGE_PAGES),
+    Part("tables", "20 tables in one step"),
     Part("torch_step", "one import changed, or two"),
     Part("exact", "exact Adam"),
     Part("growth", "growing tables", axis="table"),

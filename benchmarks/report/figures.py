@@ -6,7 +6,7 @@ Drawing needs matplotlib, which nothing else here does. The same measurements ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log10
 from pathlib import Path
 from statistics import fmean
@@ -38,9 +38,7 @@ OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 DASHES = ("-", "--", "-.", ":")  # of the first, second … of a family
 LIMIT = "0.55"
 PANEL = (6.2, 3.6)  # inches
-FEW = (
-    300  # times from the lowest to the highest: then 2 and 5 are marked too, not only powers of 10
-)
+FEW = 300  # times from the lowest to the highest: then 2 and 5 are marked, not only powers of 10
 LABEL_GAP = 0.065  # of a panel's height, from one line's name to the next
 
 
@@ -69,15 +67,11 @@ class Panel:
 
 def panels(measurements: Sequence[Measurement], axis: str, title: str = "") -> list[Panel]:
     """A panel for each combination of the labels that are no size."""
-    if axis == "threads":
-        return _thread_panels(measurements)
+    found = _by_threads(measurements) if axis == "threads" else measurements
     groups: dict[str, list[Measurement]] = {}
-    for one in _at_headline(measurements, axis):
+    for one in _at_headline(found, axis):
         groups.setdefault(_panel_title(one, title), []).append(one)
-    found = [
-        Panel(name, _lines(group, axis), _limit(group, axis)) for name, group in groups.items()
-    ]
-    return [panel for panel in found if panel.lines]
+    return [Panel(name, _lines(group, axis), _limit(group, axis)) for name, group in groups.items()]
 
 
 def swept(measurements: Sequence[Measurement]) -> list[str]:
@@ -167,23 +161,17 @@ def _spread(heights: Sequence[float]) -> list[float]:
 
 
 def _lines(group: Sequence[Measurement], axis: str) -> list[Line]:
-    ordered = sorted(group, key=lambda one: one.labels[axis])
-    names = dict.fromkeys(timing.name for one in ordered for timing in one.timings)
-    return [
-        _line(name, [(float(one.labels[axis]), one.of(name), one.rows) for one in ordered])
-        for name in names
-    ]
+    names = dict.fromkeys(timing.name for one in group for timing in one.timings)
+    return [_line(name, group, axis) for name in names]
 
 
-def _line(name: str, points: Sequence[tuple[float, Timing | None, int]]) -> Line:
-    there = [(x, timing, 1e9 / rows) for x, timing, rows in points if timing is not None]
-    return Line(
-        name,
-        [x for x, _, _ in there],
-        [timing.median * scale for _, timing, scale in there],
-        [timing.quartiles[0] * scale for _, timing, scale in there],
-        [timing.quartiles[1] * scale for _, timing, scale in there],
+def _line(name: str, group: Sequence[Measurement], axis: str) -> Line:
+    points = sorted(
+        (float(one.labels[axis]), *(1e9 / one.rows * t for t in (timing.median, *timing.quartiles)))
+        for one in group
+        if (timing := one.of(name)) is not None
     )
+    return Line(name, *map(list, zip(*points, strict=True)))
 
 
 def _limit(group: Sequence[Measurement], axis: str) -> Line | None:
@@ -199,14 +187,18 @@ def _limit(group: Sequence[Measurement], axis: str) -> Line | None:
     return Line("streaming copy", x, nanoseconds, nanoseconds, nanoseconds)
 
 
-def _thread_panels(measurements: Sequence[Measurement]) -> list[Panel]:
-    """A line for each work, a panel for each distribution."""
-    shown: dict[str, list[Line]] = {}
-    for one in measurements:
-        points = [(float(_thread_count(timing)), timing, one.rows) for timing in one.timings]
-        line = _line(str(one.labels.get("work", "")), sorted(points, key=lambda point: point[0]))
-        shown.setdefault(str(one.labels.get("distribution", "")), []).append(line)
-    return [Panel(title, lines) for title, lines in shown.items()]
+def _by_threads(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """One for each number of threads, whose contestants are the works instead."""
+    return [
+        replace(
+            one,
+            labels={**one.labels, "threads": _thread_count(timing), "work": ""},
+            timings=[Timing(str(one.labels["work"]), timing.seconds)],
+            roof=None,
+        )
+        for one in measurements
+        for timing in one.timings
+    ]
 
 
 def _thread_count(timing: Timing) -> int:
@@ -243,7 +235,7 @@ def _panel_title(one: Measurement, title: str) -> str:
     words = [
         f"{name} {value}" if isinstance(value, int) else value
         for name, value in one.labels.items()
-        if name not in AXES and not name.endswith("MB")
+        if name not in AXES
     ]
     return ", ".join(word for word in (title, *words) if word)
 

@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import figures
 import machine
 from options import JOBS
-from report import NOTHING, Report
-from targets import TARGETS, Figures, Goal, Target, at
+from report import NOTHING, Report, figures
+from report.ratios import Figures
+from report.targets import TARGETS, Goal, Target, at
 
-HERE = Path(__file__).parent
-NOTES = HERE / "notes.md"
+NOTES = Path(__file__).with_name("notes.md")
 FIGURES = "figures"
 LONG = 12  # rows of a table that is folded away
 
@@ -65,13 +64,14 @@ def write(folder: Path, facts: dict[str, Any], parts: Sequence[Done]) -> None:
     (folder / "RESULTS.md").write_text("\n\n".join(filter(None, sections)) + "\n")
 
 
-def plot(folder: Path, reports: dict[str, Report]) -> None:
+def plot(folder: Path, parts: Sequence[Done]) -> None:
     """The figures of jobs run on their own, along each axis with more than one size."""
-    for job, report in reports.items():
-        for axis in figures.swept(report.measurements):
-            if shown := figures.panels(report.measurements, axis):
-                path = folder / f"{job}-{axis}.svg"
-                figures.draw(path, shown, axis, f"{job}: {JOBS[job]}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        for axis in figures.swept(part.report.measurements):
+            if shown := figures.panels(part.report.measurements, axis):
+                path = folder / f"{part.job}-{axis}.svg"
+                figures.draw(path, shown, axis, f"{part.job}: {JOBS[part.job]}")
 
 
 def _draw(folder: Path, parts: Sequence[Done]) -> dict[str, Done]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from rest import rest
 
 
@@ -28,18 +27,12 @@ class Adam:
     """
 
     def __init__(
-        self,
-        folder: str,
-        rows: int,
-        dim: int,
-        dtype: str,
-        tuned: bool,
-        settings: dict[str, float],
+        self, files: Path, rows: int, dim: int, dtype: str, tuned: bool, settings: dict[str, float]
     ) -> None:
         import keras
         import tensorflow as tf
 
-        self._files, self._dim, self._dtype, self._tf = Path(folder), dim, dtype, tf
+        self._files, self._dim, self._dtype, self._tf = files, dim, dtype, tf
         table = keras.layers.Embedding(rows, dim, embeddings_initializer="zeros", dtype=dtype)
         table.build()
         variables = table.trainable_variables
@@ -81,8 +74,8 @@ class Adam:
         return np.fromfile(self._files / name, dtype).reshape(-1, dim)
 
 
-def main(threads: int) -> None:
-    """Serve until standard input ends."""
+def main(files: Path, threads: int) -> None:
+    """Make a table for each line that describes one, and do what the other lines say."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the libraries print is no answer
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -90,18 +83,16 @@ def main(threads: int) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    tables: dict[int, Adam] = {}
+    adam = None
     for line in sys.stdin:
-        order, number, arguments = json.loads(line)
-        answer = None
-        if order == "make":
-            tables[number] = Adam(**arguments)
-        elif order == "drop":
-            del tables[number]
+        order, answer = json.loads(line), None
+        if isinstance(order, dict):
+            adam = None  # the one before must be gone to make room
+            adam = Adam(files, **order)
         else:
-            answer = getattr(tables[number], order)()
+            answer = getattr(adam, order)()
         print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

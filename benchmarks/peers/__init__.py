@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import keras_parent
 import pyembed as pe
-from streams import Ids
+from data import Ids
+from peers import keras_parent
 
 # A peer by the name of its module, and the command that installs the version quoted.
 INSTALL = {
@@ -49,14 +49,9 @@ def torch() -> Any:
     return find("torch")
 
 
-def fbgemm() -> Any:
-    """FBGEMM's operators for PyTorch, or None."""
-    return torch() and find("fbgemm_gpu")
-
-
 def loops() -> Any:
     """Our loops for Numba, or None."""
-    return find("numba") and find("numba_loops")
+    return find("numba") and find("peers.numba_loops")
 
 
 def tensors(batches: Sequence[Ids]) -> list[Any]:

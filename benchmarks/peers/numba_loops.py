@@ -10,8 +10,7 @@ import numba
 import numpy as np
 from numba import njit, prange
 
-from data import Array
-from streams import Ids
+from data import Array, Ids
 
 
 @njit(parallel=True)

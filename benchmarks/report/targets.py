@@ -1,0 +1,188 @@
+"""What pyembed is to reach, and how each figure is read off what the jobs measured.
+
+A figure is read for each distribution of ids, and the worst case counts. Where nothing was
+measured, as when a peer is not installed, there is no figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness import Measurement
+from report import Report, ratios
+from report.ratios import Figures, worst
+
+Reader = Callable[[Report], Figures]
+Goal = float | Mapping[str, float]  # one for all distributions, or one for each
+
+MEMORY = {"dim": 64, "ids": 1 << 18, "table": "memory"}  # 4 Mi rows: 1 GiB
+TRAINING = {"dim": 64, "ids": 1 << 18, "table": 4_000_000}
+LARGEST = 20_000_000  # rows of the job growth
+TABLES = {"dim": 32, "ids": 4096, "table": 100_000, "tables": 20}
+ADAM, ADAM_KERAS = ({**TRAINING, "optimizer": name} for name in ("adam", "adam_keras"))
+STEP_ALONE, ALL = ({**TRAINING, "timed": what} for what in ("optimizer's step", "all"))
+BAG = {**TRAINING, "mode": "sum", "bag": 32}
+
+
+@dataclass(frozen=True)
+class Target:
+    """``what`` beside ``beside``: ``read`` off the report of ``job``, to be ``goal`` at least.
+
+    Or at most, if ``at_most``; ``style`` formats a figure.
+    """
+
+    what: str
+    beside: str
+    job: str
+    read: Reader
+    goal: Goal
+    stretch: Goal | None = None
+    at_most: bool = False
+    style: str = "{:.2f}x"
+
+    @property
+    def name(self) -> str:
+        """How ``notes.md`` refers to it."""
+        return f"{self.what}: {self.beside}"
+
+    def reached(self, figures: Figures, goal: Goal | None) -> bool:
+        """Whether there are figures, and all of them keep to a goal."""
+        if goal is None or not figures:
+            return False
+        return all(self._keeps(figure, at(goal, kind)) for kind, figure in figures.items())
+
+    def _keeps(self, figure: float, goal: float) -> bool:
+        return figure <= goal if self.at_most else figure >= goal
+
+
+def at(goal: Goal, distribution: str) -> float:
+    """The goal for one distribution."""
+    return goal[distribution] if isinstance(goal, Mapping) else goal
+
+
+def times(*others: str, ours: str | None = None, **where: object) -> Reader:
+    """The time of other contestants over that of ours, where the labels have these values."""
+
+    def fastest(one: Measurement) -> float | None:
+        found = (one.ratio(other, ours) for other in others)
+        return min((ratio for ratio in found if ratio is not None), default=None)
+
+    return lambda report: worst(_chosen(report, where), fastest)
+
+
+def over(other: str, **where: object) -> Reader:
+    """Our time over that of another contestant."""
+
+    def inverse(one: Measurement) -> float | None:
+        ratio = one.ratio(other)
+        return ratio and 1 / ratio
+
+    return lambda report: worst(_chosen(report, where), inverse, max)
+
+
+def share_of_copy(**where: object) -> Reader:
+    """The bytes that ours moves in a second over those of a streaming copy."""
+    return lambda report: worst(_chosen(report, where), lambda one: one.of_copy)
+
+
+def flatness(work: str) -> Reader:
+    """That of the tables out of the cache; no figure if the largest table was skipped."""
+
+    def read(report: Report) -> Figures:
+        grown = _chosen(report, {"work": work})
+        out = [one for one in grown if one.roof is None or not one.roof.in_cache]
+        complete = any(one.labels["table"] == LARGEST for one in grown)
+        return ratios.flatness(out) if complete else {}
+
+    return read
+
+
+def memory_in_batches(report: Report) -> Figures:
+    """What a step needs besides table and state, at the table that asks for most, over its rows."""
+    found = [one["extra_bytes"]["pyembed"] / one["batch_bytes"] for one in report.records]
+    return {"uniform": max(found)} if found else {}
+
+
+def _chosen(report: Report, labels: Mapping[str, object]) -> list[Measurement]:
+    return [one for one in report.measurements if labels.items() <= one.labels.items()]
+
+
+# Names of contestants are those of the jobs.
+TAKE, SELECT, COPY = "np.take", "torch", "streaming copy"
+SPARSE, ROWWISE = "torch SparseAdam", "FBGEMM row-wise Adagrad"
+GROWN = f"itself, 100,000 to {LARGEST:,} rows, out of the cache"
+PERCENT = "{:.0%}"
+STEP, EXACT = "forward + backward + SparseAdam.step", "the same, update='exact'"
+BAG_STEP, BAG_FORWARD = "forward + backward + row-wise Adagrad", "bag forward, sums of 32"
+IN_TORCH, OUR_OPTIMIZER = "in PyTorch: forward + backward + step", "pyembed.torch optimizer"
+OURS_OVER_TAKE = "np.take(out=, mode='clip'), ours over theirs"
+TORCH_BAG, FBGEMM_BAGS = "torch embedding_bag", ("FBGEMM TBE", "FBGEMM inference TBE")
+LAZY = over("lazy", **TRAINING)
+ONE, TWO = "1 thread", "2 threads"
+STEP_MEMORY = "memory of a step besides table and state"
+BATCH = "rows of its batch, at any table up to 3 GB"
+
+TARGETS = (
+    Target("gather(out=)", "np.take(out=, mode='clip')", "gather", times(TAKE, **MEMORY), 2, 2.5),
+    Target("gather(out=)", "torch.index_select(out=)", "gather", times(SELECT, **MEMORY), 1.5, 2.5),
+    Target("gather(out=), worst cell of all", "either", "gather", times(TAKE, SELECT), 0.95),
+    *(
+        Target(what, COPY, "gather", share_of_copy(**where), goal, stretch, style=PERCENT)
+        for what, where, goal, stretch in (
+            ("gather(out=), rows of 256 bytes", MEMORY, 0.55, 0.70),
+            ("gather(out=), rows of 1,024 bytes", {**MEMORY, "dim": 256}, 0.80, 0.90),
+        )
+    ),
+    Target("emb(ids), fresh output", "F.embedding", "lookup", times("F.embedding"), 2.5, 5),
+    Target("emb(ids), fresh output", "np.take", "lookup", times("np.take"), 2, 5),
+    Target("one id, emb(ids)", "nn.Embedding", "one_id", times("nn.Embedding"), 2),
+    Target("one id, gather(out=)", OURS_OVER_TAKE, "one_id", over(TAKE), 1.2, at_most=True),
+    *(
+        Target("scatter_add, dense", peer, "scatter_add", times(peer, **TRAINING), goal, stretch)
+        for peer, goal, stretch in (
+            ("np.add.at", 15, 20),
+            ("torch index_add_", {"uniform": 1.5, "zipf": 1.6}, {"uniform": 2, "zipf": 2}),
+        )
+    ),
+    Target(STEP, SPARSE, "step", times(SPARSE, **ADAM), 12, 16),
+    Target(STEP, "Keras Adam", "step", times("Keras Adam", **ADAM_KERAS), 15, 20),
+    Target(STEP, "Keras Adam, tuned", "step", times("Keras Adam, tuned", **ADAM), 15, 20),
+    Target(STEP, f"{ROWWISE}, which is cheaper", "step", times(ROWWISE, **ADAM), 2, 2.5),
+    Target(
+        EXACT, "our lazy step, ours over it", "exact", over("lazy", **TRAINING), 2, at_most=True
+    ),
+    Target(EXACT, "torch dense Adam, fused", "exact", times("torch dense Adam", **TRAINING), 6),
+    Target(EXACT, GROWN, "growth", flatness("exact step"), 1.5, at_most=True),
+    *(
+        Target(f"{BAG_STEP}, bags of {bag}", ROWWISE, "bag_step", read, goal, stretch)
+        for bag, read, goal, stretch in (
+            (1, times(ROWWISE, **TRAINING, bag=1), 4, 5),
+            (32, times(ROWWISE, **TRAINING, bag=32), 2, 3),
+        )
+    ),
+    Target(f"{BAG_STEP}, 20 tables in one step", ROWWISE, "tables", times(ROWWISE, **TABLES), 2),
+    *(
+        Target(what, SPARSE, "torch_step", read, goal, stretch)
+        for what, read, goal, stretch in (
+            ("in PyTorch: the optimizer's step", times(SPARSE, **STEP_ALONE), 10, 15),
+            (f"{IN_TORCH}, torch's embedding", times(SPARSE, ours=OUR_OPTIMIZER, **ALL), 5, None),
+            (f"{IN_TORCH}, our embedding", times(SPARSE, **ALL), 10, None),
+        )
+    ),
+    Target(BAG_FORWARD, TORCH_BAG, "bag", times(TORCH_BAG, **BAG), {"uniform": 2, "zipf": 1.3}),
+    Target(BAG_FORWARD, "FBGEMM, its faster one", "bag", times(*FBGEMM_BAGS, **BAG), 2),
+    *(
+        Target(what, GROWN, "growth", flatness(work), 1.5, at_most=True)
+        for what, work in (
+            ("time a touched row, lazy step", "lazy step"),
+            ("time a row, gather", "gather"),
+        )
+    ),
+    *(
+        Target(f"2 threads, {work}", ONE, "threads", times(ONE, ours=TWO, work=work), 1.7)
+        for work in ("gather", "scatter_add", "bag", "step")
+    ),
+    Target(STEP_MEMORY, BATCH, "memory", memory_in_batches, 1.5, at_most=True),
+    Target("lookup", "one-hot matrix product", "onehot", times("one-hot matrix"), 1),
+)
