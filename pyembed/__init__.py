@@ -25,12 +25,13 @@ except ModuleNotFoundError as error:
 
 from pyembed import baseline, constraints, initializers, ops, regularizers, schedules
 from pyembed.config import get_num_threads, release_memory, set_num_threads, show_config
-from pyembed.embedding import Embedding
-from pyembed.embedding_bag import EmbeddingBag
 from pyembed.io import load, save
+from pyembed.layers import Embedding, EmbeddingBag
 from pyembed.optimizers import (
     SparseAdagrad,
     SparseAdam,
+    SparseFTRL,
+    SparseLion,
     SparseRMSprop,
     SparseRowWiseAdagrad,
     SparseSGD,
@@ -44,7 +45,9 @@ __all__ = [
     "EmbeddingBag",
     "SparseAdagrad",
     "SparseAdam",
+    "SparseFTRL",
     "SparseGrad",
+    "SparseLion",
     "SparseRMSprop",
     "SparseRowWiseAdagrad",
     "SparseSGD",

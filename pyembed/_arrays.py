@@ -100,3 +100,8 @@ def _row_blocks(array: NDArray[Any]) -> Iterator[slice]:
     step = max(1, _BLOCK // row_size)
     for start in range(0, len(array), step):
         yield slice(start, start + step)
+
+
+def writeable(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array, or a copy of one that became read-only, as pickled out of band."""
+    return array if array.flags.writeable else array.copy()

@@ -2,9 +2,12 @@
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from pyembed import _core
 
 LARGEST = 2**63 - 1  # what the compiled core counts with
 
@@ -52,24 +55,27 @@ def positive(value: Any, name: str, *, or_inf: bool = False) -> float:
     """Return `value` as a float > 0, finite unless `or_inf`, or raise ValueError."""
     if or_inf and value == math.inf:
         return math.inf
-    try:
-        number = real(value, name)
-    except ValueError:
-        number = -1.0
-    if number <= 0.0:
-        allowed = "a number > 0, or inf" if or_inf else "a finite number > 0"
-        raise ValueError(f"{name}={value!r} must be {allowed}")
-    return number
+    allowed = "a number > 0, or inf" if or_inf else "a finite number > 0"
+    return _fit(value, name, allowed, lambda number: number > 0.0)
+
+
+def nonpositive(value: Any, name: str) -> float:
+    """Return `value` as a finite float <= 0, or raise ValueError."""
+    return _fit(value, name, "a finite number <= 0", lambda number: number <= 0.0)
 
 
 def rate(value: Any, name: str) -> float:
     """Return `value` as a float in [0, 1], or raise ValueError."""
+    return _fit(value, name, "a number from 0 to 1", lambda number: 0.0 <= number <= 1.0)
+
+
+def _fit(value: Any, name: str, allowed: str, fits: Callable[[float], bool]) -> float:
     try:
         number = real(value, name)
     except ValueError:
-        number = -1.0
-    if not 0.0 <= number <= 1.0:
-        raise ValueError(f"{name}={value!r} must be a number from 0 to 1")
+        number = math.nan
+    if not fits(number):
+        raise ValueError(f"{name}={value!r} must be {allowed}")
     return number
 
 
@@ -81,16 +87,16 @@ def one_of(value: Any, name: str, allowed: tuple[str, ...]) -> str:
 
 
 def float_dtype(value: Any, name: str = "dtype") -> str:
-    """Return 'float32' or 'float64', or raise TypeError."""
+    """Return the name of a dtype that tables have, or raise TypeError."""
     try:
         dtype = np.dtype(value)
     except (TypeError, ValueError):
         dtype = np.dtype(object)
-    if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise TypeError(f"{name}={value!r} must be float32 or float64")
+    if value is None or dtype not in map(np.dtype, _core.elements):
+        raise TypeError(f"{name}={value!r} must be {' or '.join(_core.elements)}")
     return str(dtype.name)
 
 
 def pooling_mode(value: Any) -> str:
     """Return `value` if it is a mode of bags, or raise ValueError."""
-    return one_of(value, "mode", ("mean", "sum", "max", "sqrtn"))
+    return one_of(value, "mode", _core.modes)

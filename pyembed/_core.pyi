@@ -1,13 +1,17 @@
-# In the order of csrc/bindings.cpp, which checks the arguments; the public functions say what they
-# mean.
+# In the order of the bindings in csrc/python/, which check the arguments; the public functions say
+# what they mean.
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __version__: str
+elements: tuple[str, ...]
+modes: tuple[str, ...]
+policies: tuple[str, ...]
+rules: tuple[str, ...]
 
-@final
 class Table:
     def __init__(
         self,
@@ -21,54 +25,73 @@ class Table:
     ) -> None: ...
     @property
     def array(self) -> NDArray[Any]: ...
-    def gather(
-        self,
-        ids: ArrayLike,
-        out: NDArray[Any] | None = None,
-        dropout: float = 0.0,
-        key: int = 0,
-        renormalise: bool = True,
-    ) -> NDArray[Any]: ...
-    def gather_bag(
-        self,
-        ids: ArrayLike,
-        offsets: ArrayLike | None,
-        per_sample_weights: ArrayLike | None,
-        mode: str,
-        include_last_offset: bool = False,
-        out: NDArray[Any] | None = None,
-        renormalise: bool = True,
-    ) -> NDArray[Any]: ...
-    def weight_gradient(
-        self,
-        ids: ArrayLike,
-        grad_output: ArrayLike,
-        offsets: ArrayLike | None,
-        per_sample_weights: ArrayLike | None,
-        mode: str,
-        include_last_offset: bool = False,
-    ) -> NDArray[Any]: ...
     def resolve(self, ids: ArrayLike) -> NDArray[np.int64]: ...
     def freeze(self, rows: ArrayLike) -> None: ...
     def unfreeze(self, rows: ArrayLike | None = None) -> None: ...
     def frozen_rows(self) -> NDArray[np.int64]: ...
     def assign(self, values: ArrayLike) -> None: ...
-    def grow(self, array: NDArray[Any], state: NDArray[Any] | None = None) -> None: ...
-    def attach_moments(
+    def grow(
         self,
-        state: NDArray[Any],
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
-        terms: int,
-        horizon: int,
-        t: int,
+        array: NDArray[Any],
+        state: State | None = None,
+        larger_state: State | None = None,
     ) -> None: ...
-    def detach_moments(self) -> None: ...
     def settle(self) -> None: ...
+    def detach(self) -> None: ...
     def stamps(self) -> NDArray[np.int64]: ...
 
-def restore_table(*state: Any) -> Table: ...
+class Lookup:
+    def __init__(
+        self,
+        table: Table,
+        mode: str | None = None,
+        include_last_offset: bool = False,
+        by_frequency: bool = False,
+    ) -> None: ...
+    @property
+    def table(self) -> Table: ...
+    @property
+    def mode(self) -> str | None: ...
+    @property
+    def include_last_offset(self) -> bool: ...
+    @property
+    def by_frequency(self) -> bool: ...
+    def gather(
+        self,
+        ids: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]: ...
+    def gather_dropping(
+        self, ids: ArrayLike, dropout: float, key: int, out: NDArray[Any] | None = None
+    ) -> NDArray[Any]: ...
+    def gather_as_is(
+        self,
+        ids: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+        dropout: float = 0.0,
+        key: int = 0,
+    ) -> NDArray[Any]: ...
+    def call(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+    ) -> BackwardCall: ...
+    def call_dropping(
+        self, ids: ArrayLike, grad_output: ArrayLike, dropout: float, key: int
+    ) -> BackwardCall: ...
+    def weight_gradient(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+    ) -> NDArray[Any]: ...
+
 def gather(
     table: NDArray[Any], ids: ArrayLike, out: NDArray[Any] | None = None
 ) -> NDArray[Any]: ...
@@ -86,89 +109,66 @@ class BackwardCall:
     def __init__(
         self,
         ids: ArrayLike,
-        grad_output: ArrayLike,
+        rows: ArrayLike,
         dim: int,
         dtype: str,
-        offsets: ArrayLike | None = None,
-        per_sample_weights: ArrayLike | None = None,
-        mode: str | None = None,
-        include_last_offset: bool = False,
-        *,
-        table: Table | None = None,
-        by_frequency: bool = False,
-        dropout: float = 0.0,
-        key: int = 0,
         gradient_name: str = "grad_output",
     ) -> None: ...
     def scaled(self, factor: float) -> BackwardCall: ...
 
+def expand(
+    table: Table, calls: Sequence[BackwardCall]
+) -> tuple[NDArray[np.int64], NDArray[Any]]: ...
+def coalesce(
+    table: Table, calls: Sequence[BackwardCall]
+) -> tuple[NDArray[np.int64], NDArray[Any]]: ...
+def to_dense(
+    table: Table, calls: Sequence[BackwardCall], out: NDArray[Any], method: str
+) -> None: ...
+def coalesce_rows(call: BackwardCall, rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]: ...
+def scatter_add(dst: NDArray[Any], ids: ArrayLike, rows: ArrayLike, method: str) -> None: ...
+
 @final
-class SortedGradient:
+class Rule:
+    def __init__(self, name: str, **numbers: float) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def numbers(self) -> dict[str, float]: ...
+    def state_shape(self, dim: int) -> tuple[int, int]: ...
+    def attach(self, table: Table, state: State) -> None: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class State:
+    t: int
+    def __init__(
+        self, array: NDArray[Any], t: int = 0, row_steps: NDArray[np.int64] | None = None
+    ) -> None: ...
+    @property
+    def array(self) -> NDArray[Any]: ...
+    @property
+    def row_steps(self) -> NDArray[np.int64] | None: ...
+
+@final
+class Update:
     def __init__(
         self,
         table: Table,
-        calls: tuple[BackwardCall, ...],
+        calls: Sequence[BackwardCall],
+        rule: Rule,
+        state: State,
+        learning_rate: float,
+        decay: float = 1.0,
         *,
-        for_step: bool = False,
         l1: float = 0.0,
         l2: float = 0.0,
         norm: tuple[float, float, float] | None = None,
         non_negative: bool = False,
     ) -> None: ...
-    def coalesce(self) -> tuple[NDArray[np.int64], NDArray[Any]]: ...
-    def step_sgd(self, learning_rate: float, decay: float) -> None: ...
-    def step_momentum(
-        self,
-        state: NDArray[Any],
-        learning_rate: float,
-        decay: float,
-        momentum: float,
-        nesterov: bool,
-    ) -> None: ...
-    def step_adagrad(
-        self, state: NDArray[Any], learning_rate: float, decay: float, epsilon: float
-    ) -> None: ...
-    def step_row_wise_adagrad(
-        self, state: NDArray[Any], learning_rate: float, decay: float, epsilon: float
-    ) -> None: ...
-    def step_rms_prop(
-        self,
-        state: NDArray[Any],
-        learning_rate: float,
-        decay: float,
-        rho: float,
-        epsilon: float,
-        epsilon_outside: float = 0.0,
-    ) -> None: ...
-    def step_adam(
-        self,
-        state: NDArray[Any],
-        learning_rate: float,
-        decay: float,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
-        corrections: NDArray[np.float64],
-        row_steps: NDArray[np.int64] | None = None,
-    ) -> None: ...
-    def step_exact_adam(
-        self,
-        learning_rate: float,
-        decay: float,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
-        correction: float,
-    ) -> None: ...
 
-def expand(
-    table: Table, calls: tuple[BackwardCall, ...]
-) -> tuple[NDArray[np.int64], NDArray[Any]]: ...
-def to_dense(
-    table: Table, calls: tuple[BackwardCall, ...], out: NDArray[Any], method: str
-) -> None: ...
-def coalesce(call: BackwardCall, rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]: ...
-def scatter_add(dst: NDArray[Any], ids: ArrayLike, rows: ArrayLike, method: str) -> None: ...
+def step(updates: Sequence[Update]) -> None: ...
 def zeros(shape: tuple[int, ...], dtype: str) -> NDArray[Any]: ...
 def fill_uniform(
     array: NDArray[Any], seed: int, first_row: int, low: float, high: float

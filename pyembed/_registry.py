@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeGuard, TypeVar
+from typing import Any, ClassVar, Generic, TypeGuard, TypeVar
 
 
 class Configured:
     """Base of what is made from arguments that it can tell."""
 
+    _arguments: ClassVar[tuple[str, ...]] = ()  # the names of those, which its attributes have too
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this object again."""
-        return {}
+        return {name: getattr(self, name) for name in self._arguments}
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
@@ -32,33 +34,55 @@ class Registry(Generic[_Base]):
     ----------
     classes : iterable of type
         Known by their names and by these in snake case, as in Keras: ``"MaxNorm"``, ``"max_norm"``.
+    name : str
+        The argument that they are given as, which errors name where nothing else is said.
     aliases : mapping of str to type, optional
         Further names.
     """
 
     def __init__(
-        self, classes: Iterable[type[_Base]], aliases: Mapping[str, type[_Base]] | None = None
+        self,
+        classes: Iterable[type[_Base]],
+        name: str,
+        aliases: Mapping[str, type[_Base]] | None = None,
     ) -> None:
+        self._name = name
         self._classes = frozenset(classes)
         self._named: dict[str, type[_Base]] = dict(aliases or {})
         for cls in self._classes:
             self._named[cls.__name__] = self._named[_snake_case(cls.__name__)] = cls
 
-    def get(
-        self,
-        identifier: Any,
-        name: str,
-        make: Callable[[Callable[..., Any], Mapping[str, Any]], Callable[..., Any]] = _make,
-    ) -> Callable[..., Any]:
+    def get(self, identifier: Any, name: str | None = None) -> Callable[..., Any] | None:
         """Return what `identifier` stands for.
 
         Parameters
         ----------
-        identifier : str, dict, type or callable
-            A name, what `serialize` or Keras's returned, a class, or an object, which is returned
-            as it is.
-        name : str
+        identifier : str, dict, type, callable or None
+            A name, in Keras's spelling or in snake case (``"MaxNorm"``, ``"max_norm"``), what
+            `serialize` or Keras's returned, a class, or an object or None, which are returned as
+            they are.
+        name : str, optional
             The argument that errors name.
+
+        Raises
+        ------
+        ValueError
+            If it is none of these.
+        """
+        return None if identifier is None else self.made(identifier, name)
+
+    def made(
+        self,
+        identifier: Any,
+        name: str | None = None,
+        make: Callable[[Callable[..., Any], Mapping[str, Any]], Callable[..., Any]] = _make,
+    ) -> Callable[..., Any]:
+        """Return what `identifier` stands for, as `get`, where there must be something.
+
+        Parameters
+        ----------
+        identifier : str, dict, type or callable
+        name : str, optional
         make : callable
             Makes an object from a class and its arguments.
 
@@ -67,6 +91,7 @@ class Registry(Generic[_Base]):
         ValueError
             If it is none of these.
         """
+        name = name or self._name
         if isinstance(identifier, str):
             if identifier not in self._named:
                 names = ", ".join(sorted(self._named))
@@ -91,11 +116,11 @@ class Registry(Generic[_Base]):
         return cls, arguments
 
     def is_builtin(self, found: object) -> TypeGuard[_Base]:
-        """Return whether this is of one of the classes here, and not of one made from them."""
+        """Return whether this is of one of the classes known, and not of one made from them."""
         return type(found) in self._classes
 
     def serialize(self, found: Any) -> Any:
-        """Return what `get` makes the same from: a dict, or what is not known here itself."""
+        """Return what `get` makes the same from: a dict; a callable of the user's own, or None."""
         if self.is_builtin(found):
             return {"class_name": type(found).__name__, "config": found.get_config()}
         return found

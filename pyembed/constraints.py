@@ -5,7 +5,7 @@ norm of each column of the whole table; ``axis=1`` that of each row.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +27,7 @@ _EPSILON = 1e-7  # Keras's
 
 
 class Constraint(Configured):
-    """Base of all: a subclass has `__call__` and, for `serialize`, `get_config`."""
+    """Base of all: a subclass has `__call__` and, for its arguments, `get_config`."""
 
     @property
     def is_by_row(self) -> bool:
@@ -73,10 +73,15 @@ class NonNeg(Constraint):
         return np.asarray(np.maximum(w, w.dtype.type(0)))
 
 
-class _NormConstraint(Constraint):
-    """Multiplies by a factor of the norm along `axis`, in float64 until its last cast."""
+class NormConstraint(Constraint):
+    """Moves the norms along `axis` towards a range, in float64 until the last cast."""
 
-    def __init__(self, axis: int | Sequence[int]) -> None:
+    _arguments: ClassVar[tuple[str, ...]] = ("axis",)
+    min_value: float = 0.0
+    max_value: float = 1.0
+    rate: float = 1.0
+
+    def __init__(self, axis: int | Sequence[int] = 0) -> None:
         self.axis = _axis(axis)
 
     @property
@@ -91,7 +96,10 @@ class _NormConstraint(Constraint):
         return constrained
 
     def _factor(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        raise NotImplementedError
+        wanted = np.clip(norms, self.min_value, self.max_value)
+        if self.rate != 1.0:
+            wanted = self.rate * wanted + (1.0 - self.rate) * norms
+        return wanted / (_EPSILON + norms)
 
     def _axes(self, ndim: int) -> tuple[int, ...]:
         axes = (self.axis,) if isinstance(self.axis, int) else self.axis
@@ -102,12 +110,8 @@ class _NormConstraint(Constraint):
             raise ValueError(f"axis={self.axis!r} names an axis of an array of {ndim} axes twice")
         return counted
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this constraint again."""
-        return {"axis": self.axis}
 
-
-class MaxNorm(_NormConstraint):
+class MaxNorm(NormConstraint):
     """Norms n become at most `max_value`: ``w * clip(n, 0, max_value) / (1e-7 + n)``.
 
     Parameters
@@ -118,19 +122,14 @@ class MaxNorm(_NormConstraint):
         The axes that a norm is taken along: 0 for each column's, 1 for each row's.
     """
 
+    _arguments = ("max_value", "axis")
+
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
         super().__init__(axis)
         self.max_value = _checks.real(max_value, "max_value", 0.0)
 
-    def _factor(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.clip(norms, 0.0, self.max_value) / (_EPSILON + norms)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this constraint again."""
-        return {"max_value": self.max_value, "axis": self.axis}
-
-
-class UnitNorm(_NormConstraint):
+class UnitNorm(NormConstraint):
     """Norms n become 1: ``w / (1e-7 + n)``; a row or column of zeros stays one.
 
     Parameters
@@ -139,14 +138,10 @@ class UnitNorm(_NormConstraint):
         The axes that a norm is taken along: 0 for each column's, 1 for each row's.
     """
 
-    def __init__(self, axis: int | Sequence[int] = 0) -> None:
-        super().__init__(axis)
-
-    def _factor(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        return 1.0 / (_EPSILON + norms)
+    min_value = 1.0
 
 
-class MinMaxNorm(_NormConstraint):
+class MinMaxNorm(NormConstraint):
     """Norms n move towards a range, to ``rate * clip(n, min_value, max_value) + (1 - rate) * n``.
 
     Values are multiplied by that and divided by ``1e-7 + n``.
@@ -160,6 +155,8 @@ class MinMaxNorm(_NormConstraint):
     axis : int or sequence of int
         The axes that a norm is taken along: 0 for each column's, 1 for each row's.
     """
+
+    _arguments = ("min_value", "max_value", "rate", "axis")
 
     def __init__(
         self,
@@ -177,19 +174,6 @@ class MinMaxNorm(_NormConstraint):
         if self.rate > 1.0:
             raise ValueError(f"rate={rate!r} must not be above 1")
 
-    def _factor(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        clipped = np.clip(norms, self.min_value, self.max_value)
-        return (self.rate * clipped + (1.0 - self.rate) * norms) / (_EPSILON + norms)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this constraint again."""
-        return {
-            "min_value": self.min_value,
-            "max_value": self.max_value,
-            "rate": self.rate,
-            "axis": self.axis,
-        }
-
 
 def _axis(value: Any) -> int | tuple[int, ...]:
     """Return a checked `axis`."""
@@ -199,8 +183,6 @@ def _axis(value: Any) -> int | tuple[int, ...]:
         return tuple(_checks.integer(axis, "axis", -64, 63) for axis in value)
     return _checks.integer(value, "axis", -64, 63)  # no array has more axes
 
-
-_REGISTRY: Registry[Constraint] = Registry([MaxNorm, MinMaxNorm, NonNeg, UnitNorm])
 
 # Keras's second names.
 max_norm = MaxNorm
@@ -212,33 +194,7 @@ ConstraintLike: TypeAlias = (
     str | dict[str, Any] | type[Constraint] | Constraint | Callable[..., Any]
 )
 
-
-def get(
-    identifier: ConstraintLike | None, name: str = "embeddings_constraint"
-) -> Callable[..., Any] | None:
-    """Return the constraint that `identifier` stands for.
-
-    Parameters
-    ----------
-    identifier : str, dict, Constraint, type, callable or None
-        A name (``"max_norm"``, ``"MaxNorm"`` …), what `serialize` or Keras's returned, a class, or
-        an object or None, which are returned as they are.
-    name : str
-        The argument that errors name.
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
-    """
-    return None if identifier is None else _REGISTRY.get(identifier, name)
-
-
-def is_builtin(constraint: object) -> TypeGuard[Constraint]:
-    """Return whether this is of one of the classes here, and not of one made from them."""
-    return _REGISTRY.is_builtin(constraint)
-
-
-def serialize(constraint: Callable[..., Any] | None) -> Any:
-    """Return what `get` makes the same constraint from: a dict, or the callable or None itself."""
-    return _REGISTRY.serialize(constraint)
+_REGISTRY = Registry[Constraint]([MaxNorm, MinMaxNorm, NonNeg, UnitNorm], "embeddings_constraint")
+get = _REGISTRY.get
+is_builtin = _REGISTRY.is_builtin
+serialize = _REGISTRY.serialize

@@ -138,8 +138,8 @@ def coalesce(ids: ArrayLike, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArra
         raise ValueError("rows must have at least one axis (dim)")
 
     def sums(ids: NDArray[Any], largest: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        call = _core.BackwardCall(ids, rows, rows.shape[-1], rows.dtype.name, gradient_name="rows")
-        return _core.coalesce(call, largest + 1)
+        call = _core.BackwardCall(ids, rows, rows.shape[-1], rows.dtype.name, "rows")
+        return _core.coalesce_rows(call, largest + 1)
 
     if ids.size == 0 or ids.dtype.kind not in "iu":
         return sums(ids, 0)

@@ -5,7 +5,7 @@ penalty's derivative by each element.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeAlias, TypeGuard
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ __all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get", "s
 
 
 class Regularizer(Configured):
-    """Base of all: a subclass has `__call__`, `gradient` and, for `serialize`, `get_config`."""
+    """Base of all: a subclass has `__call__`, `gradient` and, for its arguments, `get_config`."""
 
     def __call__(self, w: ArrayLike) -> float:
         """Return the penalty of `w`, summed in float64.
@@ -91,12 +91,10 @@ class L1(_Elementwise):
         At least 0.
     """
 
+    _arguments = ("l1",)
+
     def __init__(self, l1: float = 0.01) -> None:
         self.l1 = _checks.real(l1, "l1", 0.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this regularizer again."""
-        return {"l1": self.l1}
 
 
 class L2(_Elementwise):
@@ -108,12 +106,10 @@ class L2(_Elementwise):
         At least 0.
     """
 
+    _arguments = ("l2",)
+
     def __init__(self, l2: float = 0.01) -> None:
         self.l2 = _checks.real(l2, "l2", 0.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this regularizer again."""
-        return {"l2": self.l2}
 
 
 class L1L2(_Elementwise):
@@ -125,13 +121,11 @@ class L1L2(_Elementwise):
         At least 0.
     """
 
+    _arguments = ("l1", "l2")
+
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1 = _checks.real(l1, "l1", 0.0)
         self.l2 = _checks.real(l2, "l2", 0.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this regularizer again."""
-        return {"l1": self.l1, "l2": self.l2}
 
 
 class OrthogonalRegularizer(Regularizer):
@@ -150,6 +144,7 @@ class OrthogonalRegularizer(Regularizer):
         Whether rows or columns are to be orthogonal.
     """
 
+    _arguments = ("factor", "mode")
     _block: ClassVar[int] = 1 << 20  # elements of the matrix of products made at a time
 
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
@@ -179,10 +174,6 @@ class OrthogonalRegularizer(Regularizer):
             )
         return np.ascontiguousarray(self._turned(gradient), w.dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this regularizer again."""
-        return {"factor": self.factor, "mode": self.mode}
-
     def _turned(self, matrix: NDArray[Any]) -> NDArray[Any]:
         return matrix if self.mode == "rows" else matrix.T
 
@@ -208,8 +199,6 @@ class OrthogonalRegularizer(Regularizer):
         return self.factor / (count * (count - 1.0) / 2.0) if count > 1 else 0.0
 
 
-_REGISTRY: Registry[Regularizer] = Registry([L1, L2, L1L2, OrthogonalRegularizer], {"l1_l2": L1L2})
-
 # Keras's second names.
 l1 = L1
 l2 = L2
@@ -220,33 +209,34 @@ RegularizerLike: TypeAlias = (
     str | dict[str, Any] | type[Regularizer] | Regularizer | Callable[..., Any]
 )
 
+_REGISTRY = Registry[Regularizer](
+    [L1, L2, L1L2, OrthogonalRegularizer], "embeddings_regularizer", {"l1_l2": L1L2}
+)
+get = _REGISTRY.get
+is_builtin = _REGISTRY.is_builtin
+serialize = _REGISTRY.serialize
 
-def get(
-    identifier: RegularizerLike | None, name: str = "embeddings_regularizer"
-) -> Callable[..., Any] | None:
-    """Return the regularizer that `identifier` stands for.
 
-    Parameters
-    ----------
-    identifier : str, dict, Regularizer, type, callable or None
-        A name (``"l2"``, ``"L2"`` …), what `serialize` or Keras's returned, a class, or an object
-        or None, which are returned as they are.
-    name : str
-        The argument that errors name.
+def gradient_of(regularizer: Callable[..., Any] | None, name: str, values: Any) -> Any:
+    """Return a regularizer's gradient at `values`, checked.
 
     Raises
     ------
+    TypeError
+        If it has none.
     ValueError
-        If it is none of these.
+        If what it returns is of another shape.
     """
-    return None if identifier is None else _REGISTRY.get(identifier, name)
-
-
-def is_builtin(regularizer: object) -> TypeGuard[Regularizer]:
-    """Return whether this is of one of the classes here, and not of one made from them."""
-    return _REGISTRY.is_builtin(regularizer)
-
-
-def serialize(regularizer: Callable[..., Any] | None) -> Any:
-    """Return what `get` makes the same regularizer from: a dict, or the callable or None itself."""
-    return _REGISTRY.serialize(regularizer)
+    gradient = getattr(regularizer, "gradient", None)
+    if gradient is None:
+        raise TypeError(
+            f"{name}={regularizer!r} has no gradient: training needs an object with a method "
+            "gradient(w) beside the loss"
+        )
+    made = np.asarray(gradient(values))
+    if made.shape != values.shape:
+        raise ValueError(
+            f"{name}={regularizer!r} returned a gradient of shape {made.shape} for values of shape "
+            f"{values.shape}"
+        )
+    return made.astype(values.dtype, copy=False)

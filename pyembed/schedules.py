@@ -74,6 +74,15 @@ class CosineDecay(LearningRateSchedule):
         If a value is not allowed, or there are `warmup_steps` and no `warmup_target`.
     """
 
+    _arguments = (
+        "initial_learning_rate",
+        "decay_steps",
+        "alpha",
+        "warmup_target",
+        "warmup_steps",
+        "name",
+    )
+
     def __init__(
         self,
         initial_learning_rate: float,
@@ -105,17 +114,6 @@ class CosineDecay(LearningRateSchedule):
         done = min((step - self.warmup_steps) / self.decay_steps, 1.0)
         cosine = 0.5 * (1.0 + math.cos(math.pi * done))
         return start * ((1.0 - self.alpha) * cosine + self.alpha)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this schedule again."""
-        return {
-            "initial_learning_rate": self.initial_learning_rate,
-            "decay_steps": self.decay_steps,
-            "alpha": self.alpha,
-            "warmup_target": self.warmup_target,
-            "warmup_steps": self.warmup_steps,
-            "name": self.name,
-        }
 
 
 class Warmup(LearningRateSchedule):
@@ -153,7 +151,8 @@ class Warmup(LearningRateSchedule):
         return {"learning_rate": serialize(self.learning_rate), "steps": self.steps}
 
 
-_REGISTRY: Registry[LearningRateSchedule] = Registry([CosineDecay, Warmup])
+_REGISTRY = Registry[LearningRateSchedule]([CosineDecay, Warmup], "learning_rate")
+serialize = _REGISTRY.serialize
 
 
 def get(identifier: Any, name: str = "learning_rate") -> Any:
@@ -173,9 +172,4 @@ def get(identifier: Any, name: str = "learning_rate") -> Any:
     """
     if isinstance(identifier, type):
         raise ValueError(f"{name}={identifier!r} must be a schedule, not the class of one")
-    return _REGISTRY.get(identifier, name) if isinstance(identifier, dict) else identifier
-
-
-def serialize(learning_rate: LearningRate) -> Any:
-    """Return what `get` makes the same from: a dict, or the number or callable itself."""
-    return _REGISTRY.serialize(learning_rate)
+    return _REGISTRY.made(identifier, name) if isinstance(identifier, dict) else identifier

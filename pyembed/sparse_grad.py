@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyembed import _checks, _core
-from pyembed._core import BackwardCall, SortedGradient, Table
+from pyembed._core import BackwardCall
+from pyembed.table import Table
 
 
 class SparseGrad:
@@ -68,7 +69,7 @@ class SparseGrad:
         IndexError
             If an id is outside the table.
         """
-        ids, values = self._sorted().coalesce()
+        ids, values = _core.coalesce(self._table, self._calls)
         _, dim = self.shape
         return SparseGrad(self._table, (BackwardCall(ids, values, dim, self.dtype.name),))
 
@@ -130,9 +131,6 @@ class SparseGrad:
     def __repr__(self) -> str:
         return f"SparseGrad(shape={self.shape}, dtype={self.dtype}, calls={len(self._calls)})"
 
-    def _sorted(self) -> SortedGradient:
-        return SortedGradient(self._table, self._calls)
-
     def _expand(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
         if self._expanded is None:
             ids, values = _core.expand(self._table, self._calls)
@@ -141,7 +139,7 @@ class SparseGrad:
         return self._expanded
 
     def _square_sum(self) -> float:
-        _, values = self._sorted().coalesce()
+        _, values = _core.coalesce(self._table, self._calls)
         # Pairwise in NumPy's fixed order; a BLAS dot would depend on its number of threads.
         return float(np.square(values, dtype=np.float64).sum())
 

@@ -6,6 +6,15 @@ import numpy as np
 
 import pyembed as pe
 
+# With their defaults, beside Adam and SGD.
+KINDS = (
+    pe.SparseAdagrad,
+    pe.SparseRowWiseAdagrad,
+    pe.SparseRMSprop,
+    pe.SparseFTRL,
+    pe.SparseLion,
+)
+
 
 def results(dtype):
     rng = np.random.default_rng(0)
@@ -50,7 +59,7 @@ def results(dtype):
             exact.step(layer.backward(ids[start : start + 10], rows[:10]))
         yield layer(ids)
         yield layer.embeddings
-        for make in (pe.SparseAdagrad, pe.SparseRowWiseAdagrad, pe.SparseRMSprop):
+        for make in KINDS:
             layer = pe.Embedding(700, dim, dtype=dtype, seed=5)
             make(layer).step(layer.backward(ids, rows))
             yield layer.embeddings

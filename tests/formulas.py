@@ -9,6 +9,14 @@ import pyembed as pe
 import reference
 
 ADAM = {"learning_rate": 0.03, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-6}
+FTRL = {
+    "learning_rate": 0.1,
+    "initial_accumulator_value": 0.0,
+    "l1_regularization_strength": 0.02,
+    "l2_regularization_strength": 0.3,
+    "l2_shrinkage_regularization_strength": 0.05,
+    "beta": 0.7,
+}
 
 
 def adam_reference(w, state, g, t, decay=0.0):
@@ -60,6 +68,22 @@ OPTIMIZERS = {
     "rmsprop with decay": (
         lambda e: pe.SparseRMSprop(e, 0.1, 0.8, 1e-6, weight_decay=0.25),
         lambda w, s, g, t: reference.rms_prop(w, s[0], g, 0.1, 0.8, 1e-6, 0.25),
+    ),
+    "ftrl": (
+        lambda e: pe.SparseFTRL(e, 0.1, initial_accumulator_value=0.0),
+        lambda w, s, g, t: reference.ftrl(w, *s, g, 0.1),
+    ),
+    "ftrl with penalties": (
+        lambda e: pe.SparseFTRL(e, **FTRL),
+        lambda w, s, g, t: reference.ftrl(w, *s, g, 0.1, -0.5, 0.02, 0.3, 0.05, 0.7),
+    ),
+    "lion": (
+        lambda e: pe.SparseLion(e, 0.1, 0.8, 0.95),
+        lambda w, s, g, t: reference.lion(w, s[0], g, 0.1, 0.8, 0.95),
+    ),
+    "lion with decay": (
+        lambda e: pe.SparseLion(e, 0.1, 0.8, 0.95, weight_decay=0.25),
+        lambda w, s, g, t: reference.lion(w, s[0], g, 0.1, 0.8, 0.95, 0.25),
     ),
 }
 

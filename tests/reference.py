@@ -263,6 +263,29 @@ def rms_prop(w, v, g, lr, rho=0.9, epsilon=1e-7, decay=0.0):
     w -= dtype(lr) * g / np.sqrt(v + dtype(epsilon))
 
 
+def ftrl(w, n, z, g, lr, power=-0.5, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0):
+    """Update rows w, n and z (k, D) in place."""
+    dtype = w.dtype.type
+
+    def root(n):
+        # Only the square root is the same everywhere: pow differs in its last bits.
+        return np.sqrt(n) if power == -0.5 else np.power(n, dtype(-power))
+
+    new = n + g * g
+    z += (g + dtype(2.0 * shrinkage) * w) - (root(new) - root(n)) / dtype(lr) * w
+    n[...] = new
+    quadratic = root(new) / dtype(lr) + dtype(2.0 * l2 + beta / lr)
+    w[...] = (np.clip(z, -dtype(l1), dtype(l1)) - z) / quadratic
+
+
+def lion(w, m, g, lr, beta_1=0.9, beta_2=0.99, decay=0.0):
+    """Update rows w and m (n, D) in place."""
+    dtype = w.dtype.type
+    w *= dtype(1.0 - lr * decay)
+    w -= dtype(lr) * np.sign(dtype(beta_1) * m + dtype(1.0 - beta_1) * g)
+    m[...] = dtype(beta_2) * m + dtype(1.0 - beta_2) * g
+
+
 def power(base, exponents):
     """base ** exponents by squaring and multiplying: libraries differ in the last bit."""
     powers = []

@@ -56,6 +56,12 @@ SIGNATURES = {
     ),
     "SparseAdam.step": "*grads",
     "SparseAdam.release": "",
+    "SparseFTRL": (
+        "tables, learning_rate=0.001, learning_rate_power=-0.5, initial_accumulator_value=0.1, "
+        "l1_regularization_strength=0.0, l2_regularization_strength=0.0, "
+        "l2_shrinkage_regularization_strength=0.0, beta=0.0"
+    ),
+    "SparseLion": "tables, learning_rate=0.001, beta_1=0.9, beta_2=0.99, *, weight_decay=0.0",
     "ops.gather": "table, ids, *, out=None",
     "ops.gather_bag": "table, ids, offsets, *, mode='sum', weights=None, out=None",
     "ops.scatter_add": "dst, ids, rows, *, method='auto'",

@@ -1,10 +1,10 @@
-#include "arguments.h"
+#include "python/arguments.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
 
-#include "../buffer.h"
+#include "base/buffer.h"
 
 namespace pyembed {
 namespace {
@@ -95,7 +95,7 @@ void check_shape(const py::array& array, const char* name, const Shape& shape) {
 template <class T>
 void check_dtype(const py::array& array, const char* name) {
     if (!has_dtype<T>(array))
-        throw py::type_error(std::string(name) + " must have dtype " + dtype_name<T>() + ", not " +
+        throw py::type_error(std::string(name) + " must have dtype " + Element<T>::name + ", not " +
                              text(array.dtype()));
 }
 
@@ -122,6 +122,18 @@ std::optional<IdType> id_type(const py::array& array) {
 void refuse_offsets(i64 bag, i64 offset, const std::string& why) {
     throw py::value_error("offsets[" + std::to_string(bag) + "] is " + std::to_string(offset) + ", but " +
                           why);
+}
+
+// The place of `value` among the names.
+template <std::size_t count>
+std::size_t choice_argument(const std::string& value, const char* argument,
+                            const char* const (&names)[count]) {
+    std::string allowed;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (value == names[i]) return i;
+        allowed += (i > 0 ? ", '" : "'") + std::string(names[i]) + "'";
+    }
+    throw py::value_error(std::string(argument) + "='" + value + "' is none of " + allowed);
 }
 
 struct Range {
@@ -155,17 +167,38 @@ Shape shape_of(const py::array& array) {
     return Shape(array.shape(), array.shape() + array.ndim());
 }
 
+std::string arithmetic_name(const AnyRows& rows) {
+    return std::visit([](const auto& r) { return Element<Compute<ElementOf<decltype(r)>>>::name; }, rows);
+}
+
+std::string arithmetic_name(const py::array& array, const char* name) {
+#define PYEMBED_NAME(T) \
+    if (has_dtype<T>(array)) return Element<T>::name;
+    PYEMBED_FOR_ARITHMETIC(PYEMBED_NAME)
+#undef PYEMBED_NAME
+    throw py::type_error(std::string(name) + " has dtype " + text(array.dtype()) +
+                         ", which no arithmetic is done in");
+}
+
 AnyRows matrix_argument(py::handle object, const char* name, bool writeable) {
     const py::array array = array_argument(object, name);
-    const bool single = has_dtype<float>(array);
-    if (!single && !has_dtype<double>(array))
-        throw py::type_error(std::string(name) + " must have dtype float32 or float64, not " +
+    std::string allowed;
+    std::optional<AnyRows> rows;
+    const auto try_element = [&](auto zero) {
+        using E = decltype(zero);
+        allowed += (allowed.empty() ? "" : " or ") + std::string(Element<E>::name);
+        if (has_dtype<E>(array) && array.ndim() == 2) rows = matrix_rows<E>(array, name, writeable);
+        return has_dtype<E>(array);
+    };
+#define PYEMBED_TRY(E) || try_element(E{})
+    if (!(false PYEMBED_FOR_ELEMENTS(PYEMBED_TRY)))
+        throw py::type_error(std::string(name) + " must have dtype " + allowed + ", not " +
                              text(array.dtype()));
-    if (array.ndim() != 2)
+#undef PYEMBED_TRY
+    if (!rows)
         throw py::value_error(std::string(name) + " must have two axes (rows, dim), not shape " +
                               shape_text(shape_of(array)));
-    if (single) return matrix_rows<float>(array, name, writeable);
-    return matrix_rows<double>(array, name, writeable);
+    return *rows;
 }
 
 template <class T>
@@ -175,7 +208,7 @@ RowsArgument<const T> input_rows(py::handle object, const char* name, const Shap
     check_shape(array, name, shape);
     auto rows = rows_of<T>(array);
     if (!rows) {
-        array = copy_of(array, dtype_name<T>());
+        array = copy_of(array, Element<T>::name);
         rows = rows_of<T>(array);
     }
     return {array, read_only(rows.value())};
@@ -270,28 +303,24 @@ template <class T>
 WeightsArgument<T> weights_argument(py::handle object, const char* name, const IdsArgument& ids,
                                     Pooling pooling) {
     if (object.is_none()) return {py::none(), nullptr};
-    if (pooling == Pooling::max) throw py::value_error(std::string("mode='max' takes no ") + name);
+    if (selects(pooling)) throw py::value_error("mode='" + mode_name(pooling) + "' takes no " + name);
     py::array array = as_array(object, name);
     check_dtype<T>(array, name);
     check_shape(array, name, ids.shape());
-    if (!is_contiguous(array)) array = copy_of(array, dtype_name<T>());
+    if (!is_contiguous(array)) array = copy_of(array, Element<T>::name);
     return {array, static_cast<const T*>(array.data())};
 }
 
 OutOfRange out_of_range_argument(const std::string& name) {
-    if (name == "raise") return OutOfRange::raise;
-    if (name == "clip") return OutOfRange::clip;
-    if (name == "zero") return OutOfRange::zero;
-    if (name == "wrap") return OutOfRange::wrap;
-    throw py::value_error("out_of_range='" + name + "' is none of 'raise', 'clip', 'zero', 'wrap'");
+    return static_cast<OutOfRange>(choice_argument(name, "out_of_range", out_of_range_names));
 }
 
 Pooling pooling_argument(const std::string& mode) {
-    if (mode == "sum") return Pooling::sum;
-    if (mode == "mean") return Pooling::mean;
-    if (mode == "sqrtn") return Pooling::sqrtn;
-    if (mode == "max") return Pooling::max;
-    throw py::value_error("mode='" + mode + "' is none of 'mean', 'sum', 'max', 'sqrtn'");
+    return static_cast<Pooling>(choice_argument(mode, "mode", pooling_names));
+}
+
+std::string mode_name(Pooling pooling) {
+    return pooling_names[static_cast<std::size_t>(pooling)];
 }
 
 void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows) {
@@ -317,13 +346,11 @@ void refuse_overlap(const py::array& written, const char* written_name, py::hand
         throw py::value_error(std::string(written_name) + " overlaps " + read_name + " in memory");
 }
 
-#define PYEMBED_FOR(T)                                                                   \
+#define PYEMBED_ARGUMENTS(T)                                                             \
     template RowsArgument<const T> input_rows<T>(py::handle, const char*, const Shape&); \
     template RowsArgument<T> output_rows<T>(py::handle, const char*, const Shape&);      \
     template RowsArgument<T> new_rows<T>(const Shape&);                                  \
     template WeightsArgument<T> weights_argument<T>(py::handle, const char*, const IdsArgument&, Pooling);
-PYEMBED_FOR(float)
-PYEMBED_FOR(double)
-#undef PYEMBED_FOR
+PYEMBED_FOR_ARITHMETIC(PYEMBED_ARGUMENTS)
 
 }  // namespace pyembed

@@ -8,12 +8,12 @@
 
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "../bags.h"
-#include "../ids.h"
-#include "../views.h"
+#include "element/any_rows.h"
+#include "keys/ids.h"
+#include "lookup/bags.h"
+#include "lookup/pooling.h"
 
 namespace pyembed {
 
@@ -21,18 +21,29 @@ namespace py = pybind11;
 
 using Shape = std::vector<py::ssize_t>;
 
-template <class T>
-const char* dtype_name() {
-    return sizeof(T) == sizeof(float) ? "float32" : "float64";
-}
-
 std::string shape_text(const Shape& shape);
 Shape shape_of(const py::array& array);
 
-// An array with its rows, in one of the two float dtypes. The array keeps the memory alive.
-using AnyRows = std::variant<Rows<float>, Rows<double>>;
+// Calls f(T{}) with what arithmetic is done in, by the name of its dtype.
+template <class F>
+void with_arithmetic(const std::string& dtype, F f) {
+    bool found = false;
+    const auto use = [&](auto zero) {
+        if (dtype != Element<decltype(zero)>::name) return;
+        found = true;
+        f(zero);
+    };
+#define PYEMBED_USE(T) use(T{});
+    PYEMBED_FOR_ARITHMETIC(PYEMBED_USE)
+#undef PYEMBED_USE
+    if (!found) throw py::type_error("'" + dtype + "' is no dtype of gradients and states");
+}
 
-// A matrix (V, D), read or written where it lies: float32 or float64, unit inner stride.
+// The dtype of what is computed from rows, and of their gradients; or that of an array of such.
+std::string arithmetic_name(const AnyRows& rows);
+std::string arithmetic_name(const py::array& array, const char* name);
+
+// A matrix (V, D) of a table's elements, read or written where it lies: unit inner stride.
 AnyRows matrix_argument(py::handle object, const char* name, bool writeable);
 
 // `object` as rows (…, dim) of dtype T and the given shape. Inputs of another layout are copied, of another
@@ -81,6 +92,7 @@ WeightsArgument<T> weights_argument(py::handle object, const char* name, const I
 
 OutOfRange out_of_range_argument(const std::string& name);
 Pooling pooling_argument(const std::string& mode);
+std::string mode_name(Pooling pooling);
 
 // Raises IndexError: "id 7 at position (0, 3) is outside a table of 5 rows (valid: 0 to 4)".
 [[noreturn]] void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows);

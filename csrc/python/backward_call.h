@@ -1,61 +1,62 @@
-// One backward call, and from several of them to a plan.
+// A backward call with the arrays that it borrows.
 #pragma once
 
 #include <memory>
+#include <vector>
 
-#include "../buffer.h"
-#include "../operations.h"
-#include "arguments.h"
-#include "table.h"
+#include "base/buffer.h"
+#include "gradient/backward_call.h"
+#include "optimizers/step.h"
+#include "python/arguments.h"
 
 namespace pyembed {
 
-// One backward call: borrows the caller's arrays, does no arithmetic. Only max pooling looks at the table.
-class BackwardCall {
+class BoundCall {
   public:
-    // Without a mode, a plain lookup: gradient has ids' shape and `dim`. With one, a bag's; of `table`, where
-    // the mode is max. Errors call the gradient by the name given.
-    BackwardCall(py::handle ids, py::handle gradient, i64 dim, const std::string& dtype, py::handle offsets,
-                 py::handle weights, const std::optional<std::string>& mode, bool include_last_offset,
-                 const Table* table, bool by_frequency, const Dropout& dropout,
-                 const std::string& gradient_name = "grad_output");
+    // The gradient (…, dim) has ids' shape where there are no bags, else it is (bags, dim). Its dtype is
+    // `dtype`, one that arithmetic is done in; errors call it by the name given.
+    BoundCall(IdsArgument ids, BagsArgument bags, bool pooled, Pooling pooling, py::handle gradient,
+              const std::string& gradient_name, py::handle weights, i64 dim, const std::string& dtype,
+              bool by_frequency, const Dropout& dropout);
 
-    BackwardCall scaled(double factor) const;
+    // Finds what max pooling chose, in the table as it is. Raises IndexError where an id is bad.
+    void find_winners(const Table& table);
 
-    template <class T>
-    Contribution<T> contribution() const;
+    BoundCall scaled(double factor) const;
 
-    bool is_single() const { return std::holds_alternative<Rows<const float>>(gradient_); }
     // Throws where the gradient's rows are not of `dim` elements, as those of the table are.
     void check_dim(i64 dim) const;
     Shape ids_shape() const { return ids_.shape(); }
     void refuse_overlap_with(const py::array& written, const char* name) const;
 
-  private:
     template <class T>
-    void find_winners(const Table& table, i64 dim);
+    const BackwardCall<T>& get() const {
+        return std::get<BackwardCall<T>>(call_);
+    }
+    // Calls f(T{}), where T is what the gradient consists of.
+    template <class F>
+    auto in_arithmetic(F f) const {
+        return std::visit([&](const auto& call) { return f(std::decay_t<decltype(*call.gradient.data)>{}); },
+                          call_);
+    }
 
-    std::string gradient_name_;
+  private:
     IdsArgument ids_;
     std::shared_ptr<const BagsArgument> bags_;
-    Pooling pooling_ = Pooling::sum;
-    py::array gradient_array_;
-    std::variant<Rows<const float>, Rows<const double>> gradient_;
-    py::object weights_array_;  // or None
-    const void* weights_ = nullptr;
+    std::string gradient_name_;
+    py::array gradient_;
+    py::object weights_;  // or None
     std::shared_ptr<const Buffer> winners_;
-    bool by_frequency_ = false;
-    Dropout dropout_;
-    double scale_ = 1.0;
+    AnyArithmetic::of<BackwardCall> call_;
 };
 
-using Calls = std::vector<const BackwardCall*>;
+using Calls = std::vector<const BoundCall*>;
 
-// The plan of calls on a table; or, where that is null, on any of rule.rows rows. Raises IndexError where an
-// id is bad.
 template <class T>
-Plan<T> make_plan(const Calls& calls, const IdRule& rule, const Table* table);
-template <class T>
-std::unique_ptr<SortedPlan<T>> make_sorted_plan(const Calls& calls, const IdRule& rule, const Table* table);
+std::vector<BackwardCall<T>> calls_of(const Calls& calls) {
+    std::vector<BackwardCall<T>> found;
+    for (const BoundCall* call : calls) found.push_back(call->get<T>());
+    return found;
+}
 
 }  // namespace pyembed

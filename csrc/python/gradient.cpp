@@ -1,11 +1,50 @@
-#include "gradient.h"
+// Gradients by themselves: expanded, coalesced, or added to an array.
+#include "gradient/gradient.h"
 
-#include <tuple>
+#include "python/array_storage.h"
+#include "python/backward_call.h"
+#include "python/bind.h"
+#include "table/fill.h"
 
 namespace pyembed {
 namespace {
 
-// (ids, values) of a plan, written by fill(ids, values) without the GIL.
+// What a gradient is of: a table, or, where that is null, any `rule.rows` rows.
+struct Target {
+    const Table* table;
+    IdRule rule;
+
+    static Target of(const Table& table) { return {&table, table.view().rule}; }
+    static Target of(i64 rows) { return {nullptr, {rows, OutOfRange::raise, no_row}}; }
+};
+
+// Raises IndexError where an id is bad.
+template <class T>
+Summands<T> collect(const Target& target, const Calls& calls) {
+    if (target.table != nullptr)
+        for (const BoundCall* call : calls) call->check_dim(target.table->view().dim());
+    const auto given = calls_of<T>(calls);
+    Summands<T> summands;
+    std::optional<BadCall> bad;
+    {
+        const py::gil_scoped_release no_gil;
+        const RowSet none;
+        std::optional<TableLock::Shared> shared;
+        if (target.table != nullptr) shared.emplace(target.table->lock());
+        bad = summands.collect(given, target.rule, target.table != nullptr ? target.table->frozen() : none);
+    }
+    if (bad) raise_bad_id(bad->id, calls[bad->call]->ids_shape(), target.rule.rows);
+    return summands;
+}
+
+// In a unique_ptr, since its views point into it.
+template <class T>
+std::unique_ptr<Segments<T>> sort(Summands<T> summands) {
+    const py::gil_scoped_release no_gil;
+    return std::make_unique<Segments<T>>(std::move(summands));
+}
+
+// (ids, values), written by fill(ids, values) without the GIL.
 template <class T, class Fill>
 py::tuple ids_and_values(i64 count, i64 dim, Fill fill) {
     py::array_t<i64> ids(count);
@@ -19,28 +58,36 @@ py::tuple ids_and_values(i64 count, i64 dim, Fill fill) {
 }
 
 template <class T>
-py::tuple coalesced(const SortedPlan<T>& plan) {
-    const Coalesced<T> rows(plan);
-    return ids_and_values<T>(rows.count(), plan.dim(), [&](i64* ids, T* values) { rows.write(ids, values); });
+py::tuple coalesced(const Target& target, const Calls& calls) {
+    const auto segments = sort(collect<T>(target, calls));
+    const Coalesced<T> rows(*segments);
+    return ids_and_values<T>(rows.count(), segments->dim(),
+                             [&](i64* ids, T* values) { rows.write(ids, values); });
+}
+
+// Returns f(T{}), where T is what the table's arithmetic is done in.
+template <class F>
+auto in_arithmetic_of(const AnyRows& rows, F f) {
+    return std::visit([&](auto r) { return f(Compute<ElementOf<decltype(r)>>{}); }, rows);
 }
 
 py::tuple expand_calls(const Table& table, const Calls& calls) {
-    const TableView view = table.view();
-    return std::visit(
-        [&](auto rows) {
-            using T = std::remove_pointer_t<decltype(rows.data)>;
-            const Plan<T> plan = make_plan<T>(calls, view.rule, &table);
-            return ids_and_values<T>(plan.count(), plan.dim(),
-                                     [&](i64* ids, T* values) { expand(plan, ids, values); });
-        },
-        view.rows);
+    return in_arithmetic_of(table.view().rows, [&](auto zero) {
+        using T = decltype(zero);
+        const Summands<T> summands = collect<T>(Target::of(table), calls);
+        return ids_and_values<T>(summands.count(), summands.dim(),
+                                 [&](i64* ids, T* values) { expand(summands, ids, values); });
+    });
 }
 
-// As for a table of `rows` rows, though there is none.
-py::tuple coalesce_rows(const BackwardCall& call, i64 rows) {
-    const IdRule rule{rows, OutOfRange::raise, no_row};
-    if (call.is_single()) return coalesced(*make_sorted_plan<float>({&call}, rule, nullptr));
-    return coalesced(*make_sorted_plan<double>({&call}, rule, nullptr));
+py::tuple coalesce_calls(const Table& table, const Calls& calls) {
+    return in_arithmetic_of(table.view().rows,
+                            [&](auto zero) { return coalesced<decltype(zero)>(Target::of(table), calls); });
+}
+
+py::tuple coalesce_rows(const BoundCall& call, i64 rows) {
+    return call.in_arithmetic(
+        [&](auto zero) { return coalesced<decltype(zero)>(Target::of(rows), {&call}); });
 }
 
 bool is_atomic(const std::string& method) {
@@ -52,18 +99,17 @@ bool is_atomic(const std::string& method) {
 // dst += the gradient of the calls, after prepare(dst): nothing of it is written before all ids are known
 // good.
 template <class T, class Prepare>
-void add_calls(const Calls& calls, const IdRule& rule, const Table* table, bool atomic, Rows<T> dst,
-               Prepare prepare) {
+void add_calls(const Target& target, const Calls& calls, bool atomic, Rows<T> dst, Prepare prepare) {
+    Summands<T> summands = collect<T>(target, calls);
     if (atomic) {
-        const Plan<T> plan = make_plan<T>(calls, rule, table);
         const py::gil_scoped_release no_gil;
         prepare(dst);
-        add_gradient_atomically(plan, dst);
+        add_gradient_atomically(summands, dst);
     } else {
-        const auto plan = make_sorted_plan<T>(calls, rule, table);
+        const auto segments = sort(std::move(summands));
         const py::gil_scoped_release no_gil;
         prepare(dst);
-        add_gradient(*plan, dst);
+        add_gradient(*segments, dst);
     }
 }
 
@@ -71,72 +117,49 @@ void add_calls(const Calls& calls, const IdRule& rule, const Table* table, bool 
 void to_dense(const Table& table, const Calls& calls, py::handle out, const std::string& method) {
     const bool atomic = is_atomic(method);
     const TableView view = table.view();
-    std::visit(
-        [&](auto rows) {
-            using T = std::remove_pointer_t<decltype(rows.data)>;
-            const auto output = output_rows<T>(out, "out", view.shape());
-            refuse_overlap(output.array, "out", view.array, "the table");
-            for (const BackwardCall* call : calls) call->refuse_overlap_with(output.array, "out");
-            add_calls(calls, view.rule, &table, atomic, output.rows, [](Rows<T> dst) { fill_zeros(dst); });
-        },
-        view.rows);
+    in_arithmetic_of(view.rows, [&](auto zero) {
+        using T = decltype(zero);
+        const auto output = output_rows<T>(out, "out", {view.rule.rows, view.dim()});
+        refuse_overlap(output.array, "out", array_of(view.storage), "the table");
+        for (const BoundCall* call : calls) call->refuse_overlap_with(output.array, "out");
+        add_calls(Target{&table, view.rule}, calls, atomic, output.rows,
+                  [](Rows<T> dst) { fill_zeros(dst); });
+    });
+}
+
+BoundCall plain_call(py::handle ids_object, py::handle rows, i64 dim, const std::string& dtype,
+                     const std::string& name) {
+    IdsArgument ids = ids_argument(ids_object);
+    BagsArgument bags;
+    bags.bags = {ids.ids.count, 1, nullptr};
+    return BoundCall(std::move(ids), std::move(bags), false, Pooling::sum, rows, name, py::none(), dim, dtype,
+                     false, Dropout{});
 }
 
 void scatter_add(py::handle dst_object, py::handle ids, py::handle rows, const std::string& method) {
     const bool atomic = is_atomic(method);
     std::visit(
         [&](auto dst) {
-            using T = std::remove_pointer_t<decltype(dst.data)>;
-            const BackwardCall call(ids, rows, dst.dim, dtype_name<T>(), py::none(), py::none(), std::nullopt,
-                                    false, nullptr, false, {}, "rows");
+            using T = ElementOf<decltype(dst)>;
+            const BoundCall call = plain_call(ids, rows, dst.dim, Element<T>::name, "rows");
             call.refuse_overlap_with(py::reinterpret_borrow<py::array>(dst_object), "dst");
-            const IdRule rule{dst.rows, OutOfRange::raise, no_row};
-            add_calls({&call}, rule, nullptr, atomic, dst, [](Rows<T>) {});
+            add_calls(Target::of(dst.rows), {&call}, atomic, dst, [](Rows<T>) {});
         },
         matrix_argument(dst_object, "dst", true));
 }
 
 }  // namespace
 
-py::tuple SortedGradient::coalesce() const {
-    return std::visit([](const auto& plan) { return coalesced(*plan); }, plan_);
-}
-
 void bind_gradient(py::module_& module) {
-    py::class_<BackwardCall>(module, "BackwardCall")
-        .def(py::init([](py::handle ids, py::handle gradient, i64 dim, const std::string& dtype,
-                         py::handle offsets, py::handle weights, const std::optional<std::string>& mode,
-                         bool include_last_offset, const Table* table, bool by_frequency, double dropout,
-                         u64 key, const std::string& gradient_name) {
-                 return BackwardCall(ids, gradient, dim, dtype, offsets, weights, mode, include_last_offset,
-                                     table, by_frequency, Dropout{dropout, key}, gradient_name);
-             }),
-             py::arg("ids"), py::arg("grad_output"), py::arg("dim"), py::arg("dtype"),
-             py::arg("offsets") = py::none(), py::arg("per_sample_weights") = py::none(),
-             py::arg("mode") = py::none(), py::arg("include_last_offset") = false, py::kw_only(),
-             py::arg("table") = py::none(), py::arg("by_frequency") = false, py::arg("dropout") = 0.0,
-             py::arg("key") = 0, py::arg("gradient_name") = "grad_output")
-        .def("scaled", &BackwardCall::scaled, py::arg("factor"));
-
-    py::class_<SortedGradient> gradient(module, "SortedGradient");
-    gradient
-        .def(py::init([](const Table& table, const Calls& calls, bool for_step, double l1, double l2,
-                         const std::optional<std::tuple<double, double, double>>& norm, bool non_negative) {
-                 RowConstraint constraint;
-                 constraint.non_negative = non_negative;
-                 constraint.has_norm = norm.has_value();
-                 if (norm) std::tie(constraint.low, constraint.high, constraint.rate) = *norm;
-                 return std::make_unique<SortedGradient>(table, calls, for_step, l1, l2, constraint);
-             }),
-             py::arg("table"), py::arg("calls"), py::kw_only(), py::arg("for_step") = false,
-             py::arg("l1") = 0.0, py::arg("l2") = 0.0, py::arg("norm") = py::none(),
-             py::arg("non_negative") = false, py::keep_alive<1, 2>(), py::keep_alive<1, 3>())
-        .def("coalesce", &SortedGradient::coalesce);
-    bind_steps(gradient);
+    py::class_<BoundCall>(module, "BackwardCall")
+        .def(py::init(&plain_call), py::arg("ids"), py::arg("rows"), py::arg("dim"), py::arg("dtype"),
+             py::arg("gradient_name") = "grad_output")
+        .def("scaled", &BoundCall::scaled, py::arg("factor"));
 
     module.def("expand", expand_calls, py::arg("table"), py::arg("calls"));
+    module.def("coalesce", coalesce_calls, py::arg("table"), py::arg("calls"));
     module.def("to_dense", to_dense, py::arg("table"), py::arg("calls"), py::arg("out"), py::arg("method"));
-    module.def("coalesce", coalesce_rows, py::arg("call"), py::arg("rows"));
+    module.def("coalesce_rows", coalesce_rows, py::arg("call"), py::arg("rows"));
     module.def("scatter_add", scatter_add, py::arg("dst"), py::arg("ids"), py::arg("rows"),
                py::arg("method"));
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "reduce_segments.h"
+#include "simd/reduce_segments.h"
 
 namespace pyembed {
 namespace {
@@ -17,7 +17,7 @@ struct AddSegment {
 };
 
 template <class T>
-void add_segments(const Segments<T>& segments, i64 begin, i64 end, T* scratch, Rows<T> dst) {
+void add_segments(const SegmentsView<T>& segments, i64 begin, i64 end, T* scratch, Rows<T> dst) {
     reduce_segments(segments, begin, end, scratch, AddSegment<T>{dst});
 }
 

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#include "../kernels.h"
-#include "prefetch.h"
+#include "base/prefetch.h"
 
 namespace pyembed {
 namespace {

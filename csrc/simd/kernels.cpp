@@ -4,55 +4,73 @@
 #pragma fp_contract(off)
 #endif
 
-#include "../kernels.h"
-
-#include "add_rows_atomically.h"
-#include "add_segments.h"
-#include "dot_rows.h"
-#include "max_rows.h"
-#include "pool_rows.h"
-#include "row_norms.h"
-#include "scale_rows.h"
-#include "step_segments.h"
-#include "store_segments.h"
-#include "stream_rows.h"
-
-#define PYEMBED_STRING_OF(x) #x
-#define PYEMBED_STRING(x) PYEMBED_STRING_OF(x)
+#include "exact_adam/kernels.h"
+#include "base/kernel.h"
+#include "gradient/kernels.h"
+#include "lookup/kernels.h"
+#include "optimizers/all.h"
+#include "optimizers/kernels.h"
+#include "simd/add_rows_atomically.h"
+#include "simd/add_segments.h"
+#include "simd/dot_rows.h"
+#include "simd/instruction_set.h"
+#include "simd/max_rows.h"
+#include "simd/pool_rows.h"
+#include "simd/row_norms.h"
+#include "simd/scale_rows.h"
+#include "simd/settle_rows.h"
+#include "simd/step_segments.h"
+#include "simd/store_segments.h"
+#include "simd/stream_rows.h"
 
 namespace pyembed {
 namespace {
 
+template <class K>
+void use(typename K::Function* function) {
+    KernelInUse<K>::function = function;
+}
+
+// Loops over what arithmetic is done in.
 template <class T>
-constexpr Kernels<T> kernels_of = {
-    copy_rows<T>,
-    stream_rows<T>,
-    pool_rows<T>,
-    max_rows<T>,
-    dot_rows<T>,
-    row_norms<T>,
-    scale_rows<T>,
-    settle_rows<T>,
-    settle_copies<T>,
-    add_rows_atomically<T>,
-    copy_sources<T>,
-    sum_sources<T>,
-    store_segments<T>,
-    add_segments<T>,
-    step_segments<T, Sgd<T>>,
-    step_segments<T, Momentum<T>>,
-    step_segments<T, Adagrad<T>>,
-    step_segments<T, RowWiseAdagrad<T>>,
-    step_segments<T, RmsProp<T>>,
-    step_segments<T, Adam<T>>,
-    step_segments<T, ExactAdam<T>>,
-};
+void use_arithmetic() {
+    use<SettleCopies<T>>(settle_copies<T>);
+    use<AddRowsAtomically<T>>(add_rows_atomically<T>);
+    use<CopySummands<T>>(copy_summands<T>);
+    use<SumSummands<T>>(sum_summands<T>);
+    use<StoreSegments<T>>(store_segments<T>);
+    use<AddSegments<T>>(add_segments<T>);
+}
+
+template <class E, class... R>
+void use_rules(RuleList<R...>) {
+    (use<StepSegments<E, R>>(step_segments<E, R>), ...);
+}
+
+// Loops over rows of a table.
+template <class E>
+void use_element() {
+    use<CopyRows<E>>(copy_rows<E>);
+    use<StreamRows<E>>(stream_rows<E>);
+    use<PoolRows<E>>(pool_rows<E>);
+    use<MaxRows<E>>(max_rows<E>);
+    use<DotRows<E>>(dot_rows<E>);
+    use<RowNorms<E>>(row_norms<E>);
+    use<ScaleRows<E>>(scale_rows<E>);
+    use<SettleRows<E>>(settle_rows<E>);
+    use_rules<E>(AllRules());
+}
 
 }  // namespace
 
 namespace PYEMBED_ISA {
-extern const KernelSet kernel_set;
-const KernelSet kernel_set = {PYEMBED_STRING(PYEMBED_ISA), kernels_of<float>, kernels_of<double>};
-}  // namespace PYEMBED_ISA
 
+void use_kernels() {
+#define PYEMBED_USE_ARITHMETIC(T) use_arithmetic<T>();
+#define PYEMBED_USE_ELEMENT(E) use_element<E>();
+    PYEMBED_FOR_ARITHMETIC(PYEMBED_USE_ARITHMETIC)
+    PYEMBED_FOR_ELEMENTS(PYEMBED_USE_ELEMENT)
+}
+
+}  // namespace PYEMBED_ISA
 }  // namespace pyembed

@@ -2,7 +2,7 @@
 // across a loop: those it takes apart into scalars.
 #pragma once
 
-#include "../views.h"
+#include "element/element.h"
 
 namespace pyembed {
 namespace {
@@ -27,6 +27,12 @@ struct LanesOf {
 // As many T as a register holds, loaded from and stored to any address of a T.
 template <class T>
 using Lanes = typename LanesOf<T>::type;
+
+// What a register (or one number) V of arithmetic has of the elements from `from` on.
+template <class V, class E>
+PYEMBED_INLINE V load(const E* from) {
+    return *reinterpret_cast<const V*>(from);
+}
 
 }  // namespace
 }  // namespace pyembed

@@ -4,31 +4,31 @@
 
 #include <string.h>
 
-#include "../kernels.h"
-#include "lanes.h"
-#include "prefetch.h"
+#include "base/prefetch.h"
+#include "lookup/kernels.h"
+#include "simd/lanes.h"
 
 namespace pyembed {
 namespace {
 
 // The elements [column, column + count lanes of V) of the rows [begin, end), at least one; P is as many
 // positions.
-template <class V, class P, int count, class T>
-PYEMBED_INLINE i64 max_block(Rows<const T> table, const BagRows<T>& bags, i64 begin, i64 end, i64 column,
+template <class V, class P, int count, class E, class T>
+PYEMBED_INLINE i64 max_block(Rows<const E> table, const BagRows<T>& bags, i64 begin, i64 end, i64 column,
                              T* out, Position<T>* winners) {
     constexpr i64 lanes = sizeof(V) / sizeof(T);
     V best[count];
     P winner[count];
-    const T* const first = table.row(bags.rows[begin]) + column;
+    const E* const first = table.row(bags.rows[begin]) + column;
     for (int k = 0; k < count; ++k) {
-        best[k] = *reinterpret_cast<const V*>(first + k * lanes);
+        best[k] = load<V>(first + k * lanes);
         winner[k] = P{} + bags.positions[begin];
     }
     for (i64 i = begin + 1; i < end; ++i) {
-        const T* const x = table.row(bags.rows[i]) + column;
+        const E* const x = table.row(bags.rows[i]) + column;
         const P position = P{} + bags.positions[i];
         for (int k = 0; k < count; ++k) {
-            const V value = *reinterpret_cast<const V*>(x + k * lanes);
+            const V value = load<V>(x + k * lanes);
             const auto wins = (value > best[k]) | ((value != value) & (best[k] == best[k]));
             best[k] = wins ? value : best[k];
             winner[k] = wins ? position : winner[k];
@@ -41,8 +41,8 @@ PYEMBED_INLINE i64 max_block(Rows<const T> table, const BagRows<T>& bags, i64 be
     return column + count * lanes;
 }
 
-template <class T>
-PYEMBED_INLINE void max_of_bag(Rows<const T> table, const BagRows<T>& bags, i64 begin, i64 end, T* out,
+template <class E, class T>
+PYEMBED_INLINE void max_of_bag(Rows<const E> table, const BagRows<T>& bags, i64 begin, i64 end, T* out,
                                Position<T>* winners) {
     using V = Lanes<T>;
     using P = Lanes<Position<T>>;
@@ -57,10 +57,10 @@ PYEMBED_INLINE void max_of_bag(Rows<const T> table, const BagRows<T>& bags, i64 
         column = max_block<T, Position<T>, 1>(table, bags, begin, end, column, out, winners);
 }
 
-template <class T>
-void max_rows(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride, Position<T>* winners) {
+template <class E, class T = Compute<E>>
+void max_rows(Rows<const E> table, const BagRows<T>& bags, T* out, i64 out_stride, Position<T>* winners) {
     const i64 dim = table.dim;
-    const i64 distance = rows_ahead<T>(dim);
+    const i64 distance = rows_ahead<E>(dim);
     i64 fetched = 0;
     i64 begin = 0;
     for (i64 bag = 0; bag < bags.bags; ++bag, out += out_stride) {

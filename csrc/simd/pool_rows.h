@@ -2,28 +2,28 @@
 
 #include <string.h>
 
-#include "../kernels.h"
-#include "prefetch.h"
-#include "sum_rows.h"
+#include "base/prefetch.h"
+#include "lookup/kernels.h"
+#include "simd/sum_rows.h"
 
 namespace pyembed {
 namespace {
 
-template <class T>
+template <class E, class T = Compute<E>>
 struct BagTerms : PlainTerms<T> {
-    Rows<const T> table;
+    Rows<const E> table;
     const i64* rows;
     const T* weights;
     i64 fetched;  // of all bags together
     i64 distance;
 
-    PYEMBED_INLINE BagTerms(Rows<const T> t, const BagRows<T>& bags, i64 count)
+    PYEMBED_INLINE BagTerms(Rows<const E> t, const BagRows<T>& bags, i64 count)
         : table(t),
           rows(bags.rows),
           weights(bags.weights),
           fetched(rows_to_prefetch(t, count)),
-          distance(rows_ahead<T>(t.dim)) {}
-    PYEMBED_INLINE const T* row(i64 i) const { return table.row(rows[i]); }
+          distance(rows_ahead<E>(t.dim)) {}
+    PYEMBED_INLINE const E* row(i64 i) const { return table.row(rows[i]); }
     PYEMBED_INLINE Take take() const { return weights != nullptr ? Take::scaled : Take::whole; }
     PYEMBED_INLINE T coefficient(i64 i) const { return weights[i]; }
     PYEMBED_INLINE void prefetch(i64 i) const {
@@ -31,10 +31,10 @@ struct BagTerms : PlainTerms<T> {
     }
 };
 
-template <class T>
-void pool_rows(Rows<const T> table, const BagRows<T>& bags, T* out, i64 out_stride) {
+template <class E, class T = Compute<E>>
+void pool_rows(Rows<const E> table, const BagRows<T>& bags, T* out, i64 out_stride) {
     const i64 count = bags.bags > 0 ? bags.ends[bags.bags - 1] : 0;
-    const BagTerms<T> terms(table, bags, count);
+    const BagTerms<E> terms(table, bags, count);
     const i64 dim = table.dim;
     for (i64 i = 0; i < terms.fetched && i < terms.distance; ++i) prefetch_row(terms.row(i), dim);
     i64 begin = 0;

@@ -1,43 +1,14 @@
 #pragma once
 
-#include <math.h>
-
-#include "../kernels.h"
-#include "prefetch.h"
-#include "sum_columns.h"
+#include "base/prefetch.h"
+#include "base/row_norm.h"
 
 namespace pyembed {
 namespace {
 
-template <class T>
-PYEMBED_INLINE double euclidean_norm(const T* x, i64 dim) {
-    return ::sqrt(sum_columns(dim, [x](i64 column) {
-        const double value = x[column];
-        return value * value;
-    }));
-}
-
-// The p-norm, p > 0 or infinite.
-template <class T>
-PYEMBED_INLINE double row_norm(const T* x, i64 dim, double p) {
-    if (p == 2.0) return euclidean_norm(x, dim);
-    if (p == 1.0) return sum_columns(dim, [x](i64 column) { return ::fabs(static_cast<double>(x[column])); });
-    if (::isinf(p)) {
-        double most = 0.0;
-        for (i64 column = 0; column < dim; ++column) {
-            const double value = ::fabs(static_cast<double>(x[column]));
-            most = value <= most || ::isnan(most) ? most : value;  // a nan stays, as in a sum
-        }
-        return most;
-    }
-    const double sum =
-        sum_columns(dim, [x, p](i64 column) { return ::pow(::fabs(static_cast<double>(x[column])), p); });
-    return ::pow(sum, 1.0 / p);
-}
-
-template <class T>
-void row_norms(Rows<const T> table, const i64* rows, i64 n, double p, double* norms) {
-    const i64 distance = rows_ahead<T>(table.dim);
+template <class E>
+void row_norms(Rows<const E> table, const i64* rows, i64 n, double p, double* norms) {
+    const i64 distance = rows_ahead<E>(table.dim);
     const i64 fetched = rows_to_prefetch(table, n);
     for (i64 i = 0; i < n; ++i) {
         prefetch_next(table, rows, i + distance, fetched);

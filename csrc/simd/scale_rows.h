@@ -1,14 +1,14 @@
 #pragma once
 
-#include "../kernels.h"
+#include "element/element.h"
 
 namespace pyembed {
 namespace {
 
-template <class T>
-void scale_rows(Rows<T> rows, T factor) {
+template <class E>
+void scale_rows(Rows<E> rows, Compute<E> factor) {
     for (i64 row = 0; row < rows.rows; ++row) {
-        T* const x = rows.row(row);
+        E* const x = rows.row(row);
         for (i64 column = 0; column < rows.dim; ++column) x[column] *= factor;
     }
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "reduce_segments.h"
+#include "simd/reduce_segments.h"
 
 namespace pyembed {
 namespace {
@@ -22,8 +22,8 @@ struct StoreSegment {
 };
 
 template <class T>
-void store_segments(const Segments<T>& segments, i64 begin, i64 end, T* scratch, i64* rows, T* out) {
-    reduce_segments(segments, begin, end, scratch, StoreSegment<T>{rows, out, segments.dim});
+void store_segments(const SegmentsView<T>& segments, i64 begin, i64 end, T* scratch, i64* rows, T* out) {
+    reduce_segments(segments, begin, end, scratch, StoreSegment<T>{rows, out, segments.summands.dim});
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "copy_rows.h"
+#include "simd/copy_rows.h"
 
 #if defined(__SSE2__) || defined(_M_X64)
 #define PYEMBED_STREAMS

@@ -2,7 +2,8 @@
 // stay in registers.
 #pragma once
 
-#include "lanes.h"
+#include "lookup/pooling.h"
+#include "simd/lanes.h"
 
 namespace pyembed {
 namespace {
@@ -10,8 +11,8 @@ namespace {
 // How a row counts: as it is; times a coefficient; or that only in the columns that it won.
 enum class Take { whole, scaled, selected };
 
-// What the terms of a sum are unless they say otherwise. Terms have row(i) -> const T*, and prefetch(i),
-// called once for each i, for what comes after it. No std:: here: see views.h.
+// What the terms of a sum are unless they say otherwise. Terms have row(i), a pointer to
+// elements, and prefetch(i), called once for each i, for what comes after it. No std:: here: see views.h.
 template <class T>
 struct PlainTerms {
     PYEMBED_INLINE Take take() const { return Take::whole; }
@@ -28,12 +29,12 @@ PYEMBED_INLINE i64 sum_block(const Terms& terms, i64 begin, i64 end, i64 column,
     V sum[count] = {};
     for (i64 i = begin; i < end; ++i) {
         if (column == 0) terms.prefetch(i);
-        const T* const x = terms.row(i) + column;
+        const auto* const x = terms.row(i) + column;
         const T c = take != Take::whole ? terms.coefficient(i) : T{1};
         const Position<T>* const winners = take == Take::selected ? terms.winners(i) + column : nullptr;
         const Position<T> position = take == Take::selected ? terms.position(i) : 0;
         for (int k = 0; k < count; ++k) {
-            V value = *reinterpret_cast<const V*>(x + k * lanes);
+            V value = load<V>(x + k * lanes);
             if (take != Take::whole) value = c * value;
             if (take == Take::selected)
                 value = *reinterpret_cast<const P*>(winners + k * lanes) == position ? value : V{};

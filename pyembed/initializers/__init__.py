@@ -9,7 +9,7 @@ These are Keras 3's initializers but for STFT, which makes kernels of convolutio
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
 from pyembed._registry import Registry
 from pyembed.initializers.base import Initializer
@@ -47,7 +47,7 @@ __all__ = [
     "serialize",
 ]
 
-_REGISTRY: Registry[Initializer] = Registry(
+_REGISTRY = Registry[Initializer](
     [
         Constant,
         GlorotNormal,
@@ -65,6 +65,7 @@ _REGISTRY: Registry[Initializer] = Registry(
         VarianceScaling,
         Zeros,
     ],
+    "embeddings_initializer",
     {
         "IdentityInitializer": Identity,
         "OrthogonalInitializer": Orthogonal,
@@ -96,9 +97,12 @@ InitializerLike: TypeAlias = (
     str | dict[str, Any] | type[Initializer] | Initializer | Callable[..., Any]
 )
 
+is_builtin = _REGISTRY.is_builtin
+serialize = _REGISTRY.serialize
+
 
 def get(
-    identifier: InitializerLike, seed: int | None = None, name: str = "embeddings_initializer"
+    identifier: InitializerLike, seed: int | None = None, name: str | None = None
 ) -> Callable[..., Any]:
     """Return the initializer that `identifier` stands for.
 
@@ -109,7 +113,7 @@ def get(
         class, or an object, which is returned as it is.
     seed : int, optional
         For a random initializer made here without a seed of its own.
-    name : str
+    name : str, optional
         The argument that errors name.
 
     Raises
@@ -125,14 +129,4 @@ def get(
         made: Callable[..., Any] = cls(**config)
         return made
 
-    return _REGISTRY.get(identifier, name, seeded)
-
-
-def is_builtin(initializer: object) -> TypeGuard[Initializer]:
-    """Return whether this is of one of the classes here, and not of one made from them."""
-    return _REGISTRY.is_builtin(initializer)
-
-
-def serialize(initializer: Callable[..., Any]) -> Any:
-    """Return what `get` makes the same initializer from: a dict, or the callable itself."""
-    return _REGISTRY.serialize(initializer)
+    return _REGISTRY.made(identifier, name, seeded)

@@ -35,15 +35,13 @@ class Constant(Initializer):
     value : float
     """
 
+    _arguments = ("value",)
+
     def __init__(self, value: float = 0.0) -> None:
         self.value = _checks.real(value, "value")
 
     def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
         rows.fill(self.value)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {"value": self.value}
 
 
 class Identity(Initializer):
@@ -54,6 +52,7 @@ class Identity(Initializer):
     gain : float
     """
 
+    _arguments = ("gain",)
     _is_of_matrices: ClassVar[bool] = True
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -62,7 +61,3 @@ class Identity(Initializer):
     def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
         columns = np.arange(first_row, min(first_row + len(rows), rows.shape[1]))
         rows[columns - first_row, columns] = self.gain
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {"gain": self.gain}

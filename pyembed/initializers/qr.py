@@ -25,6 +25,7 @@ class Orthogonal(Random):
         From 0 to 2**64 - 1; drawn at random where None.
     """
 
+    _arguments = ("gain", "seed")
     in_parts: ClassVar[bool] = False
     _is_of_matrices: ClassVar[bool] = True
 
@@ -38,7 +39,3 @@ class Orthogonal(Random):
         q, r = np.linalg.qr(tall)
         q *= np.where(np.diag(r) < 0.0, -self.gain, self.gain)
         rows[...] = q if q.shape == rows.shape else q.T
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {"gain": self.gain, "seed": self.seed}

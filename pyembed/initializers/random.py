@@ -29,6 +29,8 @@ class RandomUniform(Random):
         From 0 to 2**64 - 1; drawn at random where None.
     """
 
+    _arguments = ("minval", "maxval", "seed")
+
     def __init__(
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
@@ -43,20 +45,14 @@ class RandomUniform(Random):
     def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
         _core.fill_uniform(rows, self.seed, first_row, self.minval, self.maxval)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
-
 
 class _Normal(Random):
+    _arguments = ("mean", "stddev", "seed")
+
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
         self.mean = _checks.real(mean, "mean")
         self.stddev = _checks.real(stddev, "stddev", 0.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
 
 
 class RandomNormal(_Normal):

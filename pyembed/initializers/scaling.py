@@ -32,6 +32,14 @@ class VarianceScaling(Random):
         Both or none: fan_in and fan_out are the products of the table's lengths along these.
     """
 
+    _arguments: ClassVar[tuple[str, ...]] = (
+        "scale",
+        "mode",
+        "distribution",
+        "seed",
+        "input_axes",
+        "output_axes",
+    )
     _is_of_matrices: ClassVar[bool] = True
 
     def __init__(
@@ -80,26 +88,11 @@ class VarianceScaling(Random):
             self.mode
         ]
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {
-            "scale": self.scale,
-            "mode": self.mode,
-            "distribution": self.distribution,
-            **self._common_config(),
-        }
-
-    def _common_config(self) -> dict[str, Any]:
-        return {
-            "seed": self.seed,
-            "input_axes": self.input_axes,
-            "output_axes": self.output_axes,
-        }
-
 
 class _Named(VarianceScaling):
     """One setting of `VarianceScaling`, with a name of its own."""
 
+    _arguments = ("seed", "input_axes", "output_axes")
     _scale: ClassVar[float]
     _mode: ClassVar[str]
     _distribution: ClassVar[str]
@@ -111,10 +104,6 @@ class _Named(VarianceScaling):
         output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(self._scale, self._mode, self._distribution, seed, input_axes, output_axes)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return self._common_config()
 
 
 class GlorotUniform(_Named):

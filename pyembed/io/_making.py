@@ -5,19 +5,16 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from pyembed import _core, optimizers
-from pyembed.embedding import Embedding
-from pyembed.embedding_bag import EmbeddingBag
+from pyembed import _core
 from pyembed.io._checkpoint import Checkpoint, naming
 from pyembed.io._contents import is_callable
 from pyembed.io._restoring import checked_state, read_state
-from pyembed.layer import TableLayer, _Shared
-from pyembed.optimizers.base import SparseOptimizer
+from pyembed.layers import Embedding, EmbeddingBag
+from pyembed.layers.base import TableLayer
+from pyembed.optimizers.base import SparseOptimizer, registry
+from pyembed.table import Shared
 
 _LAYERS: dict[str, type[TableLayer]] = {cls.__name__: cls for cls in (Embedding, EmbeddingBag)}
-_OPTIMIZERS: dict[str, type[SparseOptimizer]] = {
-    name: getattr(optimizers, name) for name in optimizers.__all__
-}
 
 
 def made(saved: Checkpoint, mmap: bool) -> dict[str, TableLayer | SparseOptimizer]:
@@ -38,8 +35,9 @@ def made(saved: Checkpoint, mmap: bool) -> dict[str, TableLayer | SparseOptimize
     for name in saved.contents.optimizers:
         with naming(name):
             trained[name] = _optimizer(saved, name, layers)
-    for name, layer in layers.items():  # an optimizer may hold one that became untrainable
-        layer.trainable = saved.contents.layers[name].config["trainable"]
+    for name, entry in saved.contents.layers.items():
+        if entry.table == name:  # an optimizer may hold one that became untrainable
+            layers[name].trainable = entry.config["trainable"]
     return {**layers, **trained}
 
 
@@ -61,7 +59,7 @@ def _layer(saved: Checkpoint, name: str, layers: dict[str, TableLayer], mmap: bo
     else:
         table = _core.zeros(shape, config["dtype"])
         saved.reader.read_into(array, table)
-    layer: TableLayer = cls(**{**config, "trainable": not mmap}, weights=_Shared(table))
+    layer: TableLayer = cls(**{**config, "trainable": not mmap}, weights=Shared(table))
     layer.freeze(saved.frozen_rows(name))
     return layer
 
@@ -69,7 +67,7 @@ def _layer(saved: Checkpoint, name: str, layers: dict[str, TableLayer], mmap: bo
 def _optimizer(saved: Checkpoint, name: str, layers: dict[str, TableLayer]) -> SparseOptimizer:
     entry = saved.contents.optimizers[name]
     config = _arguments(entry.config)
-    cls = _known(_OPTIMIZERS, config.pop("class_name"))
+    cls = _known(registry, config.pop("class_name"))
     optimizer: SparseOptimizer = cls([layers[layer] for layer in entry.layers], **config)
     read_state(saved, name, optimizer, checked_state(saved, name, optimizer))
     return optimizer

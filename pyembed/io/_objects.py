@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyembed import _claims
-from pyembed.layer import TableLayer
+from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
+from pyembed.table import at_rest
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,9 @@ class Objects:
             raise ValueError(f"{name} gave its tables up in release()")
         return names
 
-    @contextlib.contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def at_rest(self) -> contextlib.AbstractContextManager[None]:
         """Let no step begin in another thread, of these optimizers or those of the layers."""
-        owners = {_claims.owner(layer._table) for layer in self.layers.values()}
-        stepping = {*self.optimizers.values(), *owners} - {None}
-        with contextlib.ExitStack() as stack:
-            for optimizer in sorted(stepping, key=id):  # always in one order: no two calls block
-                stack.enter_context(optimizer._lock)  # type: ignore[union-attr]
-            yield
+        layers = [*self.layers.values()]
+        for optimizer in self.optimizers.values():
+            layers += optimizer.tables
+        return at_rest(layer._table for layer in layers)

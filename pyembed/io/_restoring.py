@@ -7,7 +7,7 @@ from typing import Any
 from pyembed.io._checkpoint import Checkpoint, naming
 from pyembed.io._contents import is_callable, plain
 from pyembed.io._objects import Objects
-from pyembed.layer import TableLayer
+from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
 from pyembed.schedules import LearningRate
 

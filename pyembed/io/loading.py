@@ -9,7 +9,7 @@ from pyembed.io._checkpoint import Checkpoint, naming
 from pyembed.io._making import made
 from pyembed.io._objects import Objects
 from pyembed.io._restoring import restore
-from pyembed.layer import TableLayer
+from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
 
 

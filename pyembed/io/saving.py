@@ -11,7 +11,7 @@ from pyembed.io import _safetensors
 from pyembed.io._contents import KEY, Contents, SavedLayer, SavedOptimizer, SavedTable, plain
 from pyembed.io._objects import Objects
 from pyembed.io._replacing import replacing
-from pyembed.layer import TableLayer
+from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
 
 

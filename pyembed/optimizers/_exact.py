@@ -1,4 +1,4 @@
-"""How far the sums of exact Adam must reach; csrc/skipped_view.h has the mathematics."""
+"""How far the series of exact Adam must reach; csrc/exact_adam/ has the mathematics."""
 
 import math
 

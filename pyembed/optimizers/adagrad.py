@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from pyembed import _checks
-from pyembed._core import SortedGradient
-from pyembed.layer import TableLayer
-from pyembed.optimizers.base import SparseOptimizer, TableState
+from pyembed._core import Rule
+from pyembed.optimizers.base import SparseOptimizer, Tables, registered
 from pyembed.schedules import LearningRate
+from pyembed.table import Table
 
 
+@registered
 class SparseAdagrad(SparseOptimizer):
     """Adagrad (Duchi, Hazan & Singer 2011).
 
@@ -27,16 +27,13 @@ class SparseAdagrad(SparseOptimizer):
 
     Parameters
     ----------
-    tables : layer or sequence of layers
-    learning_rate : float or callable
-        A callable gets the table's step count t, from 1.
+    tables, learning_rate, weight_decay
+        As in `SparseSGD`.
     initial_accumulator_value : float
         What every accumulator starts from, at least 0.
     epsilon : float
         Added to the root. With 0, and accumulators that start from 0, an element whose gradients
         were all 0 becomes nan, as 0 / 0 is.
-    weight_decay : float
-        Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
 
     Raises
     ------
@@ -49,7 +46,7 @@ class SparseAdagrad(SparseOptimizer):
 
     def __init__(
         self,
-        tables: TableLayer | Sequence[TableLayer],
+        tables: Tables,
         learning_rate: LearningRate = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
@@ -60,17 +57,14 @@ class SparseAdagrad(SparseOptimizer):
             initial_accumulator_value, "initial_accumulator_value", 0.0
         )
         self.epsilon = _checks.real(epsilon, "epsilon", 0.0)
+        self._initial_values = (self.initial_accumulator_value,)
         super().__init__(tables, learning_rate, weight_decay)
 
-    def _new_state(self, layer: TableLayer) -> TableState:
-        return TableState(layer, 1, layer.output_dim, self.initial_accumulator_value)
-
-    def _apply(
-        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
-    ) -> None:
-        gradient.step_adagrad(state.array, learning_rate, decay, self.epsilon)
+    def _rule(self, dtype: str) -> Rule:
+        return Rule("adagrad", epsilon=self.epsilon)
 
 
+@registered
 class SparseRowWiseAdagrad(SparseAdagrad):
     """Adagrad with one accumulator for a row: a D-th of the state.
 
@@ -89,13 +83,8 @@ class SparseRowWiseAdagrad(SparseAdagrad):
         If an argument's value is not allowed, or a layer is not trainable or in another optimizer.
     """
 
-    def _new_state(self, layer: TableLayer) -> TableState:
-        return TableState(layer, 1, 1, self.initial_accumulator_value)
+    def _arrays(self, table: Table) -> dict[str, NDArray[Any]]:
+        return {"accumulator": self._states[table].array[:, 0, 0]}
 
-    def _arrays(self, state: TableState) -> dict[str, NDArray[Any]]:
-        return {"accumulator": state.array[:, 0, 0]}
-
-    def _apply(
-        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
-    ) -> None:
-        gradient.step_row_wise_adagrad(state.array, learning_rate, decay, self.epsilon)
+    def _rule(self, dtype: str) -> Rule:
+        return Rule("row_wise_adagrad", epsilon=self.epsilon)

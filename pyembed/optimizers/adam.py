@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyembed import _checks
-from pyembed._core import SortedGradient, Table
-from pyembed.layer import TableLayer
-from pyembed.optimizers._bias import bias_correction
+from pyembed._core import Rule
+from pyembed.layers.base import TableLayer
 from pyembed.optimizers._exact import terms_and_horizon
-from pyembed.optimizers.base import SparseOptimizer, TableState, writeable
+from pyembed.optimizers.base import SparseOptimizer, Tables, registered
 from pyembed.schedules import LearningRate
+from pyembed.table import Table
 
 
+@registered
 class SparseAdam(SparseOptimizer):
     """Adam (Kingma & Ba 2015), lazy or exact, for which a step costs what its rows cost.
 
@@ -71,7 +70,7 @@ class SparseAdam(SparseOptimizer):
 
     def __init__(
         self,
-        tables: TableLayer | Sequence[TableLayer],
+        tables: Tables,
         learning_rate: LearningRate = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
@@ -88,8 +87,7 @@ class SparseAdam(SparseOptimizer):
         self.step_bias = _checks.one_of(step_bias, "step_bias", ("global", "row"))
         if self.update == "exact":
             self._check_exact()
-        self._row_corrections = np.empty(0)
-        self._row_steps: dict[Table, NDArray[np.int64]] = {}
+        self._counts_rows = self.step_bias == "row"
         super().__init__(tables, learning_rate, weight_decay)
 
     def _check_exact(self) -> None:
@@ -112,86 +110,28 @@ class SparseAdam(SparseOptimizer):
                 f"{layer.dtype}"
             )
 
-    def _new_state(self, layer: TableLayer) -> TableState:
-        state = super()._new_state(layer)
-        if self.step_bias == "row":
-            self._row_steps[state.table] = np.zeros(len(state.array), np.int64)
-        return state
+    def _rule(self, dtype: str) -> Rule:
+        numbers = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        if self.update == "lazy":
+            return Rule("adam", **numbers)
+        terms, horizon = terms_and_horizon(self.beta_1, self.beta_2, dtype)
+        return Rule("exact_adam", **numbers, terms=terms, horizon=horizon)
 
-    def _attach(self, state: TableState) -> None:
+    def _arrays(self, table: Table) -> dict[str, NDArray[Any]]:
+        arrays = super()._arrays(table)
+        row_steps = self._states[table].row_steps
+        if row_steps is not None:
+            arrays["row_t"] = row_steps
         if self.update == "exact":
-            series = terms_and_horizon(self.beta_1, self.beta_2, state.layer.dtype)
-            state.table.attach_moments(
-                state.array, self.beta_1, self.beta_2, self.epsilon, *series, state.t
-            )
-
-    def release(self) -> None:
-        """Give the tables up for another optimizer to take; this one cannot step any more."""
-        super().release()
-        self._row_steps = {}
-
-    def _arrays(self, state: TableState) -> dict[str, NDArray[Any]]:
-        arrays = super()._arrays(state)
-        if state.table in self._row_steps:
-            arrays["row_t"] = self._row_steps[state.table]
-        if self.update == "exact":
-            # Rows are up to date, so theirs is t: also where a Ctrl-C came after t was counted and
-            # before the table made the step.
-            stamps = state.table.stamps()
-            arrays["stamp"] = np.where(stamps < 0, stamps, state.t)
+            arrays["stamp"] = table.stamps()
         return arrays
 
-    def _checked(self, state: TableState, given: dict[str, Any]) -> int:
-        t = super()._checked(state, given)
+    def _checked(self, table: Table, given: dict[str, Any]) -> int:
+        t = super()._checked(table, given)
         if self.update == "exact" and not np.isin(given["stamp"], (t, -1)).all():
             raise ValueError(f"stamp has rows that are behind t={t}: state_dict() has none")
-        if state.table in self._row_steps:
+        if self._counts_rows:
             row_t = np.asarray(given["row_t"])
             if not 0 <= row_t.min() <= row_t.max() <= t:
                 raise ValueError(f"row_t has step counts that are not from 0 to t={t}")
         return t
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for table, steps in self._row_steps.items():
-            self._row_steps[table] = writeable(steps)
-
-    def _grow(self, table: Table, array: NDArray[Any]) -> None:
-        with self._lock:
-            steps = self._row_steps.get(table)
-            if steps is None:
-                super()._grow(table, array)
-                return
-            grown = np.pad(steps, (0, len(array) - len(steps)))
-            try:
-                super()._grow(table, array)
-            finally:
-                if len(table.array) == len(grown):
-                    self._row_steps[table] = grown
-
-    def _apply(
-        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
-    ) -> None:
-        rule = (learning_rate, decay, self.beta_1, self.beta_2, self.epsilon)
-        row_steps = self._row_steps.get(state.table)
-        if self.update == "exact":
-            gradient.step_exact_adam(*rule, self._correction(state.t))
-        elif row_steps is None:
-            gradient.step_adam(state.array, *rule, np.array([self._correction(state.t)]))
-        else:
-            corrections = self._corrections_up_to(state.t)
-            gradient.step_adam(state.array, *rule, corrections, row_steps)
-
-    def _correction(self, t: int) -> float:
-        return bias_correction(self.beta_1, self.beta_2, t)
-
-    def _corrections_up_to(self, t: int) -> NDArray[np.float64]:
-        """Return the bias corrections at 1 … t, or at fewer: the last stands for all after it."""
-        slowest = max(self.beta_1, self.beta_2)
-        horizon = 1 if slowest == 0.0 else math.ceil(-54.0 * math.log(2.0) / math.log(slowest))
-        have = len(self._row_corrections)
-        if have < min(t, horizon):
-            enough = min(horizon, max(t, 2 * have))
-            further = [self._correction(step) for step in range(have + 1, enough + 1)]
-            self._row_corrections = np.append(self._row_corrections, further)
-        return self._row_corrections

@@ -2,82 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyembed import _checks, _claims, _core, schedules
-from pyembed._core import BackwardCall, SortedGradient, Table
-from pyembed._fixed import Fixed
-from pyembed._regularization import Regularization
-from pyembed.layer import TableLayer
+from pyembed import _checks, _core, schedules
+from pyembed._arrays import writeable
+from pyembed._core import BackwardCall, Rule, State, Update
+from pyembed._mutex import Mutex
+from pyembed.layers.base import TableLayer
+from pyembed.optimizers._regularization import Regularization
 from pyembed.schedules import LearningRate
 from pyembed.sparse_grad import SparseGrad
+from pyembed.table import Table, at_rest
 
-_living: weakref.WeakSet[SparseOptimizer] = weakref.WeakSet()
-
-
-def _renew_locks() -> None:
-    """Forget who held a lock in the parent of a forked child: that thread does not exist here."""
-    for optimizer in list(_living):
-        optimizer._lock = threading.RLock()
+Tables: TypeAlias = TableLayer | Sequence[TableLayer]
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
-
-
-def writeable(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array, or a copy of one that became read-only, as pickled out of band."""
-    return array if array.flags.writeable else array.copy()
-
-
-class TableState:
-    """One table's share of an optimizer: its state array and its step count t.
-
-    Parameters
-    ----------
-    layer : TableLayer
-    arrays : int
-        How many arrays of state there are.
-    dim : int
-        The length of their rows.
-    initial : float
-        What they start from.
-    """
-
-    def __init__(self, layer: TableLayer, arrays: int, dim: int, initial: float) -> None:
-        self.layer = layer
-        self.table = layer._table
-        self.t = 0
-        self._initial = initial
-        # (V, arrays, dim): a row's state lies side by side; zeros take memory once touched.
-        self.array = self._made((layer.input_dim, arrays, dim))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.array = writeable(self.array)
-
-    def grown(self, rows: int) -> NDArray[Any]:
-        """Return the state array of a table of so many rows; the new ones are as they start."""
-        array = self._made((rows, *self.array.shape[1:]))
-        array[: len(self.array)] = self.array
-        return array
-
-    def _made(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        array = _core.zeros(shape, self.layer.dtype)
-        if self._initial != 0.0:
-            array.fill(self._initial)
-        return array
-
-
-class SparseOptimizer(Fixed):
-    """Base of the optimizers. A subclass has `_state_names` and `_apply`.
+class SparseOptimizer:
+    """Base of the optimizers. A subclass has `_state_names` and `_rule`.
 
     Parameters
     ----------
@@ -91,35 +36,31 @@ class SparseOptimizer(Fixed):
     _state_names: tuple[str, ...]  # of the arrays of state, (V, D) each
     _derived_names: ClassVar[frozenset[str]] = frozenset()  # of those that follow from the rest
     _fixed: ClassVar[frozenset[str]] = frozenset({"weight_decay"})  # and so part of the config
+    _initial_values: tuple[float, ...] = ()  # of the arrays of state; zeros where there is none
+    _counts_rows: bool = False  # whether t counts for each row by itself too
+    _layers: tuple[TableLayer, ...]
+    _rules: dict[Table, Rule]
+    _states: dict[Table, State]
 
-    def __init__(
-        self,
-        tables: TableLayer | Sequence[TableLayer],
-        learning_rate: LearningRate,
-        weight_decay: float,
-    ) -> None:
+    def __init__(self, tables: Tables, learning_rate: LearningRate, weight_decay: float) -> None:
         self.weight_decay = _checks.real(weight_decay, "weight_decay", 0.0)
         self.learning_rate = learning_rate
-        # Reentrant: a callable learning rate may call release().
-        self._lock = threading.RLock()
-        _living.add(self)
-        layers = _layers(tables)
+        layers = _checked_layers(tables)
         for layer in layers:
             self._check_layer(layer)
-        with self._lock:  # no table grows meanwhile
-            _claims.claim(layers, self)
-            try:
-                self._states = {layer._table: self._new_state(layer) for layer in layers}
-                for state in self._states.values():
-                    self._attach(state)
-            except BaseException:
-                _claims.release([layer._table for layer in layers], self)
-                raise
+        self._mutex = Mutex()
+        self._claim(layers, lambda table: self._new_state(table, table.rows))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # They were checked together, and a rule has its own copy: a new value would be half heard.
+        if name in self._fixed and hasattr(self, name):
+            raise AttributeError(f"{name} cannot be changed once the {type(self).__name__} is made")
+        super().__setattr__(name, value)
 
     @property
     def tables(self) -> tuple[TableLayer, ...]:
         """The layers whose tables this optimizer updates; none after `release`."""
-        return tuple(state.layer for state in self._states.values())
+        return self._layers
 
     @property
     def learning_rate(self) -> LearningRate:
@@ -157,26 +98,17 @@ class SparseOptimizer(Fixed):
         raises: it comes last, when all tables are updated. Lookups wait while their table is
         updated.
         """
-        with self._lock:
-            regularized = []
-            for state, calls in self._by_table(grads):
-                rate = self._learning_rate
-                rate = self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
-                regularization = Regularization.of(state.layer)
-                calls = regularization.with_gradient(state.table, calls)
-                regularized.append((state, regularization, calls, rate))
+        with self._mutex.held:
+            rules, states = self._rules, self._held_states()
+            shares = [
+                self._share(table, calls, rules[table], states[table])
+                for table, calls in self._by_table(grads).items()
+            ]
             # Only now: the caller's own functions may have frozen rows or released the tables.
             self._held_states()
-            updates = [
-                (state, regularization.sorted_gradient(state.table, calls), rate)
-                for state, regularization, calls, rate in regularized
-            ]
-            # From here on nothing can be refused.
-            for state, gradient, rate in updates:
-                state.t += 1
-                self._apply(state, gradient, rate, 1.0 - rate * self.weight_decay)
-            for state, regularization, *_ in regularized:
-                regularization.constrain(state.table)
+            _core.step([update for update, _ in shares])
+            for _, regularization in shares:
+                regularization.constrain()
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of this optimizer, but for its tables."""
@@ -194,10 +126,10 @@ class SparseOptimizer(Fixed):
             and its arrays of state, each a view (V, D) of the live one: copy what must not change
             with the next step.
         """
-        with self._lock:
+        with self._mutex.held:
             self.flush()
             tables = [
-                {"t": state.t, **self._arrays(state)} for state in self._held_states().values()
+                {"t": state.t, **self._arrays(table)} for table, state in self._states.items()
             ]
             return {"config": self.get_config(), "tables": tables}
 
@@ -220,50 +152,74 @@ class SparseOptimizer(Fixed):
             If its configuration, its number of tables, or a shape or value does not fit. Whatever
             is raised, nothing has changed.
         """
-        with self._lock:
+        with self._mutex.held:
             tables = list(state_dict["tables"])
             checked = self._checked_state(state_dict["config"], tables)
             self._restore(checked, lambda number, name, live: np.copyto(live, tables[number][name]))
 
     def flush(self) -> None:
         """Bring every row up to date; rows are behind with ``SparseAdam(update="exact")`` alone."""
-        with self._lock:
+        with self._mutex.held:
             for table in self._held_states():
                 table.settle()
 
     def release(self) -> None:
         """Give the tables up for another optimizer to take; this one cannot step any more."""
-        with self._lock:
+        with self._mutex.held:
             for table in self._states:
-                table.detach_moments()
-            _claims.release(self._states, self)
-            self._states = {}
+                table.let_go()
+            self._states, self._rules, self._layers = {}, {}, ()
 
     def __getstate__(self) -> dict[str, Any]:
-        with self._lock:
+        with self._mutex.held:
             for table in self._states:
                 table.settle()
-            return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+            states = {
+                table: (state.array, state.t, state.row_steps)
+                for table, state in self._states.items()
+            }
+            left_out = {"_mutex", "_rules"}
+            own = {name: value for name, value in self.__dict__.items() if name not in left_out}
+            return own | {"_states": states}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        states = state["_states"].values()
-        _claims.claim([table.layer for table in states], self)
-        self.__dict__.update(state, _lock=threading.RLock())
-        _living.add(self)
-        for table in states:
-            self._attach(table)
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        def state_of(table: Table) -> State:
+            array, t, row_steps = pickled["_states"][table]
+            return State(writeable(array), t, None if row_steps is None else writeable(row_steps))
+
+        self.__dict__.update(pickled, _mutex=Mutex())
+        self._claim(pickled["_layers"], state_of)
+
+    def _claim(self, layers: Sequence[TableLayer], state_of: Callable[[Table], State]) -> None:
+        """Take the tables of all layers, or of none."""
+        tables = [layer._table for layer in layers]
+        with self._mutex.held, at_rest(tables):  # no table grows before it has its state
+            for layer in layers:
+                if layer._table.owner is not None:
+                    raise ValueError(
+                        f"{layer.name} is updated by another optimizer: call opt.release() on that "
+                        "one first"
+                    )
+            try:
+                for table in tables:
+                    table.take(self, self._mutex)
+                self._layers = tuple(layers)
+                self._rules = {table: self._rule(table.dtype) for table in tables}
+                self._states = {table: state_of(table) for table in tables}
+                for table in tables:
+                    self._attach(table)
+            except BaseException:
+                for table in tables:
+                    table.let_go()
+                raise
+
+    def _attach(self, table: Table) -> None:
+        """Tell the table what its lookups must know of its state, which is new to it."""
+        self._rules[table].attach(table, self._states[table])
 
     def _grow(self, table: Table, array: NDArray[Any]) -> None:
         """Move a table into a larger array, and its state with it."""
-        with self._lock:
-            state = self._states[table]
-            table.settle()  # which changes the state too
-            grown = state.grown(len(array))
-            try:
-                table.grow(array, grown)
-            finally:  # a Ctrl-C meanwhile is raised once the table has grown
-                if len(table.array) == len(grown):
-                    state.array = grown
+        table.grow(array, self._states[table], self._new_state(table, len(array)))
 
     def _checked_state(
         self, config: dict[str, Any], tables: Sequence[dict[str, Any]]
@@ -276,7 +232,7 @@ class SparseOptimizer(Fixed):
                     f"the state is of an optimizer with {name}={config[name]!r}, but this one has "
                     f"{name}={value!r}"
                 )
-        states = list(self._held_states().values())
+        states = self._held_states()
         if len(tables) != len(states):
             raise ValueError(
                 f"the state is of {len(tables)} tables, but this optimizer has {len(states)}"
@@ -292,36 +248,39 @@ class SparseOptimizer(Fixed):
         """Take over a checked state; ``write(table number, name, live array)`` fills an array."""
         learning_rate, steps = checked
         self.flush()
-        for number, (state, t) in enumerate(zip(self._held_states().values(), steps, strict=True)):
-            state.t = t
-            for name, live in self._arrays(state).items():
+        for number, (table, t) in enumerate(zip(self._states, steps, strict=True)):
+            self._states[table].t = t
+            for name, live in self._arrays(table).items():
                 if name not in self._derived_names:
                     write(number, name, live)
-            self._attach(state)
+            self._attach(table)
         self._learning_rate = learning_rate
 
-    def _apply(
-        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
-    ) -> None:
+    def _rule(self, dtype: str) -> Rule:
+        """Return the rule that updates tables of a dtype."""
         raise NotImplementedError
 
     def _check_layer(self, layer: TableLayer) -> None:
         """Refuse a layer that this optimizer cannot train."""
 
-    def _attach(self, state: TableState) -> None:
-        """Tell the table of a new state what its lookups must know."""
+    def _new_state(self, table: Table, rows: int) -> State:
+        """Return the state that a table of so many rows starts from."""
+        # A row's state lies side by side; zeros take memory once touched.
+        array = _core.zeros((rows, *self._rules[table].state_shape(table.dim)), table.dtype)
+        for at, value in enumerate(self._initial_values):
+            if value != 0.0:
+                array[:, at] = value
+        return State(array, 0, np.zeros(rows, np.int64) if self._counts_rows else None)
 
-    def _new_state(self, layer: TableLayer) -> TableState:
-        return TableState(layer, len(self._state_names), layer.output_dim, 0.0)
-
-    def _arrays(self, state: TableState) -> dict[str, NDArray[Any]]:
+    def _arrays(self, table: Table) -> dict[str, NDArray[Any]]:
         """Return the live arrays of a table's state, by name."""
-        return {name: state.array[:, at] for at, name in enumerate(self._state_names)}
+        array = self._states[table].array
+        return {name: array[:, at] for at, name in enumerate(self._state_names)}
 
-    def _checked(self, state: TableState, given: dict[str, Any]) -> int:
+    def _checked(self, table: Table, given: dict[str, Any]) -> int:
         """Return the step count of `given`, whose arrays fit the table."""
         t = _checks.step_count(given["t"])
-        for name, live in self._arrays(state).items():
+        for name, live in self._arrays(table).items():
             array = np.asarray(given[name])
             if array.dtype != live.dtype:
                 raise TypeError(f"{name} must have dtype {live.dtype}, not {array.dtype}")
@@ -331,13 +290,12 @@ class SparseOptimizer(Fixed):
                 )
         return t
 
-    def _held_states(self) -> dict[Table, TableState]:
+    def _held_states(self) -> dict[Table, State]:
         if not self._states:
             raise RuntimeError("this optimizer gave its tables up in release()")
         return self._states
 
-    def _by_table(self, grads: Sequence[SparseGrad]) -> list[tuple[TableState, list[BackwardCall]]]:
-        states = self._held_states()
+    def _by_table(self, grads: Sequence[SparseGrad]) -> dict[Table, list[BackwardCall]]:
         if not grads:
             raise ValueError("step() needs at least one gradient")
         calls: dict[Table, list[BackwardCall]] = {}
@@ -346,12 +304,24 @@ class SparseOptimizer(Fixed):
                 raise TypeError(
                     f"gradient {number} must be a SparseGrad, not {type(grad).__name__}"
                 )
-            if grad._table not in states:
+            if grad._table not in self._states:
                 raise ValueError(
                     f"gradient {number} is of a table that this optimizer does not update"
                 )
             calls.setdefault(grad._table, []).extend(grad._calls)
-        return [(states[table], table_calls) for table, table_calls in calls.items()]
+        return calls
+
+    def _share(
+        self, table: Table, calls: Sequence[BackwardCall], rule: Rule, state: State
+    ) -> tuple[Update, Regularization]:
+        """Return a table's share of a step, and what comes after it."""
+        rate = self._learning_rate
+        rate = self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
+        regularization = Regularization(table)
+        calls = regularization.with_gradient(calls)
+        decay = 1.0 - rate * self.weight_decay
+        update = Update(table, calls, rule, state, rate, decay, **regularization.fused)
+        return update, regularization
 
     def _checked_learning_rate(self, value: Any) -> LearningRate:
         rate: LearningRate = schedules.get(value)
@@ -364,7 +334,17 @@ class SparseOptimizer(Fixed):
         return _checks.real(value, "learning_rate", 0.0, 1.0 / self.weight_decay, why=why)
 
 
-def _layers(tables: TableLayer | Sequence[TableLayer]) -> list[TableLayer]:
+registry: dict[str, type[SparseOptimizer]] = {}  # by class name, as in a checkpoint
+_Optimizer = TypeVar("_Optimizer", bound=type[SparseOptimizer])
+
+
+def registered(cls: _Optimizer) -> _Optimizer:
+    """Let checkpoints know a class by its name."""
+    registry[cls.__name__] = cls
+    return cls
+
+
+def _checked_layers(tables: Tables) -> list[TableLayer]:
     """Return the layers as a list: at least one, all trainable, no table twice."""
     layers = [tables] if isinstance(tables, TableLayer) else list(tables)
     if not layers:

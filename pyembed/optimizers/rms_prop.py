@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyembed import _checks
-from pyembed._core import SortedGradient
-from pyembed.layer import TableLayer
-from pyembed.optimizers.base import SparseOptimizer, TableState
+from pyembed._core import Rule
+from pyembed.optimizers.base import SparseOptimizer, Tables, registered
 from pyembed.schedules import LearningRate
 
 
+@registered
 class SparseRMSprop(SparseOptimizer):
     """RMSprop (Hinton 2012) that moves only the rows with a gradient.
 
@@ -24,15 +22,12 @@ class SparseRMSprop(SparseOptimizer):
 
     Parameters
     ----------
-    tables : layer or sequence of layers
-    learning_rate : float or callable
-        A callable gets the table's step count t, from 1.
+    tables, learning_rate, weight_decay
+        As in `SparseSGD`.
     rho : float
         In [0, 1).
     epsilon : float
         With 0, an element whose gradients were all 0 becomes nan, as 0 / 0 is.
-    weight_decay : float
-        Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
 
     Raises
     ------
@@ -45,7 +40,7 @@ class SparseRMSprop(SparseOptimizer):
 
     def __init__(
         self,
-        tables: TableLayer | Sequence[TableLayer],
+        tables: Tables,
         learning_rate: LearningRate = 0.001,
         rho: float = 0.9,
         epsilon: float = 1e-7,
@@ -56,7 +51,5 @@ class SparseRMSprop(SparseOptimizer):
         self.epsilon = _checks.real(epsilon, "epsilon", 0.0)
         super().__init__(tables, learning_rate, weight_decay)
 
-    def _apply(
-        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
-    ) -> None:
-        gradient.step_rms_prop(state.array, learning_rate, decay, self.rho, self.epsilon)
+    def _rule(self, dtype: str) -> Rule:
+        return Rule("rms_prop", rho=self.rho, epsilon=self.epsilon, epsilon_outside=0.0)

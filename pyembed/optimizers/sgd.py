@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyembed import _checks
-from pyembed._core import SortedGradient
-from pyembed.layer import TableLayer
-from pyembed.optimizers.base import SparseOptimizer, TableState
+from pyembed._core import Rule
+from pyembed.optimizers.base import SparseOptimizer, Tables, registered
 from pyembed.schedules import LearningRate
 
 
+@registered
 class SparseSGD(SparseOptimizer):
     """Stochastic gradient descent, with momentum as PyTorch defines it.
 
@@ -40,7 +38,7 @@ class SparseSGD(SparseOptimizer):
 
     def __init__(
         self,
-        tables: TableLayer | Sequence[TableLayer],
+        tables: Tables,
         learning_rate: LearningRate = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
@@ -54,10 +52,7 @@ class SparseSGD(SparseOptimizer):
         self._state_names = ("momentum",) if self.momentum > 0.0 else ()
         super().__init__(tables, learning_rate, weight_decay)
 
-    def _apply(
-        self, state: TableState, gradient: SortedGradient, learning_rate: float, decay: float
-    ) -> None:
+    def _rule(self, dtype: str) -> Rule:
         if self.momentum == 0.0:
-            gradient.step_sgd(learning_rate, decay)
-        else:
-            gradient.step_momentum(state.array, learning_rate, decay, self.momentum, self.nesterov)
+            return Rule("sgd")
+        return Rule("momentum", momentum=self.momentum, nesterov=float(self.nesterov))

@@ -21,6 +21,8 @@ from pyembed.torch.embedding import Embedding
 from pyembed.torch.embedding_bag import EmbeddingBag
 from pyembed.torch.sparse_adagrad import SparseAdagrad, SparseRowWiseAdagrad
 from pyembed.torch.sparse_adam import SparseAdam
+from pyembed.torch.sparse_ftrl import SparseFTRL
+from pyembed.torch.sparse_lion import SparseLion
 from pyembed.torch.sparse_rms_prop import SparseRMSprop
 from pyembed.torch.sparse_sgd import SparseSGD
 
@@ -29,6 +31,8 @@ __all__ = [
     "EmbeddingBag",
     "SparseAdagrad",
     "SparseAdam",
+    "SparseFTRL",
+    "SparseLion",
     "SparseRMSprop",
     "SparseRowWiseAdagrad",
     "SparseSGD",

@@ -2,58 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
-from pyembed import _core
-from pyembed._core import BackwardCall, SortedGradient, Table
+from pyembed.lookup import Lookup
 from pyembed.torch._memory import array_of
 from pyembed.torch._optimizer import SparseOptimizer
 from pyembed.torch._threads import follow_torch
 
 
-class How(NamedTuple):
-    """What the lookups of a module have in common; `bag` is mode and include_last_offset."""
-
-    table: Table
-    writes: bool  # a lookup may scale rows: there is a max_norm
-    has_padding: bool
-    by_frequency: bool
-    sparse: bool
-    optimizer: SparseOptimizer | None  # that updates rows in the backward pass
-    bag: tuple[str, bool] | None = None
-
-    def gather(self, ids: Any, offsets: Any, weights: Any) -> NDArray[Any]:
-        """Return the rows of ids, pooled where there are bags."""
-        if self.bag is None:
-            return self.table.gather(ids)
-        return self.table.gather_bag(ids, offsets, weights, *self.bag)
-
-    def call(self, ids: Any, grad: Any, offsets: Any, weights: Any) -> BackwardCall:
-        """Return the backward call of a lookup."""
-        bag = () if self.bag is None else (offsets, weights, *self.bag)
-        _, dim = self.table.array.shape
-        return BackwardCall(
-            ids, grad, dim, grad.dtype.name, *bag, table=self.table, by_frequency=self.by_frequency
-        )
-
-    @property
-    def needs_table(self) -> bool:
-        """Whether the gradient of the table depends on its values."""
-        return self.bag is not None and self.bag[0] == "max"
-
-    @property
-    def passes_gradients_on(self) -> bool:
-        """Whether the upstream gradient's rows are the sparse gradient's values as they are."""
-        is_plain = self.bag is None and not self.has_padding and not self.by_frequency
-        return is_plain and self.sparse and self.optimizer is None
-
-
-class Lookup(torch.autograd.Function):
-    """Rows of a table: (weight, per_sample_weights, ids, offsets, how) -> rows, or pooled rows."""
+class LookedUp(torch.autograd.Function):
+    """Rows of a table, pooled where there are bags."""
 
     @staticmethod
     def forward(
@@ -62,15 +23,17 @@ class Lookup(torch.autograd.Function):
         per_sample_weights: torch.Tensor | None,
         ids: torch.Tensor,
         offsets: torch.Tensor | None,
-        how: How,
+        lookup: Lookup,
+        sparse: bool,
+        optimizer: SparseOptimizer | None,
     ) -> torch.Tensor:
         """Look the rows up."""
-        rows = _rows(weight, per_sample_weights, ids, offsets, how)
+        rows = _rows(weight, per_sample_weights, ids, offsets, lookup)
         # What the gradient depends on must be as it is now: saved, a change of it is noticed.
-        needs_table = how.needs_table or ctx.needs_input_grad[1]
+        needs_table = lookup.needs_table or ctx.needs_input_grad[1]
         ctx.save_for_backward(per_sample_weights, ids, offsets, weight if needs_table else None)
-        ctx.how = how
-        ctx.weight = weight if how.optimizer is not None else None
+        ctx.how = lookup, sparse, optimizer
+        ctx.weight = weight if optimizer is not None else None
         return rows
 
     @staticmethod
@@ -78,23 +41,25 @@ class Lookup(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
         """Return the gradients; that of the weight is None where its optimizer takes it."""
         follow_torch()
-        how: How = ctx.how
+        lookup, sparse, optimizer = ctx.how
         weights, ids, offsets, _ = ctx.saved_tensors
-        lookup = _array(ids), _array(grad), _array(offsets), _array(weights)
-        of_weights = None
-        if how.bag is not None and ctx.needs_input_grad[1]:
-            of_weights = torch.from_numpy(how.table.weight_gradient(*lookup, *how.bag))
-        of_table = None
-        if how.passes_gradients_on:
+        given = _array(ids), _array(grad), _array(offsets), _array(weights)
+        of_table = of_weights = None
+        if ctx.needs_input_grad[1]:
+            of_weights = torch.from_numpy(lookup.weight_gradient(*given))
+        if sparse and optimizer is None and _passes_gradients_on(lookup):
             values = grad.resolve_neg().reshape(ids.numel(), grad.shape[-1])
-            of_table = _sparse(ids.reshape(1, -1), values, how)
+            of_table = _sparse(ids.reshape(1, -1), values, lookup)
         elif ctx.needs_input_grad[0]:
-            call = how.call(*lookup)
-            if how.optimizer is None:
-                of_table = _gradient(call, how)
+            calls = (lookup.call(*given),)
+            if optimizer is not None:
+                optimizer._take(ctx.weight, *calls, lookup.table)
+            elif sparse:
+                rows, values = map(torch.from_numpy, lookup.sparse_gradient(calls))
+                of_table = _sparse(rows[None], values, lookup)
             else:
-                how.optimizer._take(ctx.weight, call, how.table)
-        return of_table, of_weights, None, None, None
+                of_table = torch.from_numpy(lookup.dense_gradient(calls))
+        return of_table, of_weights, None, None, None, None, None
 
 
 def look_up(
@@ -102,14 +67,18 @@ def look_up(
     per_sample_weights: torch.Tensor | None,
     ids: torch.Tensor,
     offsets: torch.Tensor | None,
-    how: How,
+    lookup: Lookup,
+    sparse: bool,
+    optimizer: SparseOptimizer | None,
 ) -> torch.Tensor:
-    """Return rows, or pooled rows, with their place in autograd's graph where they have one."""
-    given = (weight, per_sample_weights, ids, offsets, how)
+    """Return rows, or pooled rows, with their place in autograd's graph where they have one.
+
+    Their gradient is `sparse` or not, or `optimizer` takes it in the backward pass.
+    """
     if not torch.is_grad_enabled():
-        return _rows(*given)
-    looked_up: Any = Lookup.apply
-    rows: torch.Tensor = looked_up(*given)
+        return _rows(weight, per_sample_weights, ids, offsets, lookup)
+    apply: Any = LookedUp.apply
+    rows: torch.Tensor = apply(weight, per_sample_weights, ids, offsets, lookup, sparse, optimizer)
     return rows
 
 
@@ -118,32 +87,25 @@ def _rows(
     per_sample_weights: torch.Tensor | None,
     ids: torch.Tensor,
     offsets: torch.Tensor | None,
-    how: How,
+    lookup: Lookup,
 ) -> torch.Tensor:
     follow_torch()
-    rows = how.gather(_array(ids), _array(offsets), _array(per_sample_weights))
-    if how.writes:
+    rows = lookup.gather(_array(ids), _array(offsets), _array(per_sample_weights))
+    table: Any = lookup.table
+    if table.max_norm is not None:  # rows may have been scaled
         torch.autograd.graph.increment_version(weight)
     return torch.from_numpy(rows)
 
 
-def _gradient(call: BackwardCall, how: How) -> torch.Tensor:
-    """Return the table's gradient as a tensor."""
-    table = how.table
-    if not how.sparse:
-        dense = _core.zeros(table.array.shape, table.array.dtype.name)
-        _core.to_dense(table, (call,), dense, "auto")
-        return torch.from_numpy(dense)
-    if how.bag is None:
-        ids, values = _core.expand(table, (call,))
-    else:  # one row an id could be many times as large
-        ids, values = SortedGradient(table, (call,)).coalesce()
-    return _sparse(torch.from_numpy(ids)[None], torch.from_numpy(values), how)
+def _passes_gradients_on(lookup: Lookup) -> bool:
+    """Return whether the upstream gradient's rows are a sparse gradient's values as they are."""
+    table: Any = lookup.table
+    return lookup.mode is None and not lookup.by_frequency and table.padding_idx is None
 
 
-def _sparse(indices: torch.Tensor, values: torch.Tensor, how: How) -> torch.Tensor:
+def _sparse(ids: torch.Tensor, values: torch.Tensor, lookup: Lookup) -> torch.Tensor:
     return torch.sparse_coo_tensor(
-        indices.long(), values, how.table.array.shape, check_invariants=False
+        ids.long(), values, lookup.table.array.shape, check_invariants=False
     )
 
 

@@ -8,7 +8,14 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-_DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+from pyembed import _core
+
+_DTYPES = {getattr(torch, name): name for name in _core.elements}
+
+
+def can_be_table(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor's memory and dtype are those that tables have."""
+    return tensor.device.type == "cpu" and tensor.dtype in _DTYPES
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -29,7 +36,7 @@ def why_unfit(tensor: torch.Tensor) -> str | None:
     if tensor.layout is not torch.strided:
         return f"its layout is {tensor.layout}"
     if tensor.dtype not in _DTYPES:
-        return f"its dtype is {tensor.dtype}, not float32 or float64"
+        return f"its dtype is {tensor.dtype}, not {' or '.join(_core.elements)}"
     if tensor.dim() == 0 or not _has_contiguous_rows(tensor):
         return "its rows are not contiguous"
     return None

@@ -10,8 +10,8 @@ import torch
 from pyembed import _core
 from pyembed.torch import _tables
 from pyembed.torch._graphs import outside_graphs
-from pyembed.torch._lookup import How, look_up
-from pyembed.torch._memory import dtype_name
+from pyembed.torch._lookup import look_up
+from pyembed.torch._memory import can_be_table, dtype_name
 from pyembed.torch._optimizer import SparseOptimizer
 
 MakeOptimizer = SparseOptimizer | Callable[[Iterable[torch.Tensor]], SparseOptimizer]
@@ -27,6 +27,26 @@ class TableModule(torch.nn.Module):
     scale_grad_by_freq: bool
     sparse: bool
     optimizer: SparseOptimizer | None = None
+    reset_parameters: Callable[[], None]
+
+    def __init__(
+        self,
+        rows: int,
+        dim: int,
+        *,
+        _weight: torch.Tensor | None,
+        device: Any,
+        dtype: Any,
+        optimizer: MakeOptimizer | None,
+        **options: Any,
+    ) -> None:
+        made = _new_weight(rows, dim, device, dtype) if _weight is None else None
+        weight = _weight if made is None else made
+        super().__init__(rows, dim, _weight=weight, device=device, dtype=dtype, **options)
+        if made is not None:
+            self.reset_parameters()
+        if optimizer is not None:
+            self.fuse(optimizer)
 
     def fuse(self, optimizer: MakeOptimizer) -> None:
         """Update rows in the backward pass from now on: the weight gets no gradient.
@@ -57,31 +77,31 @@ class TableModule(torch.nn.Module):
         self.optimizer = made
 
     def _look_up(
-        self, bag: tuple[str, bool] | None, weights: Any, ids: torch.Tensor, offsets: Any
+        self,
+        weights: torch.Tensor | None,
+        ids: torch.Tensor,
+        offsets: torch.Tensor | None,
+        mode: str | None = None,
+        include_last_offset: bool = False,
     ) -> torch.Tensor:
         if torch.compiler.is_compiling():
-            return self._look_up_outside(bag, weights, ids, offsets)
+            return self._look_up_outside(weights, ids, offsets, mode, include_last_offset)
         weight = self.weight  # read once: where it is parametrized, each time makes another
-        return look_up(weight, weights, ids, offsets, self._how(weight, bag))
+        lookup = _tables.module_lookup(
+            weight,
+            self.padding_idx,
+            self.max_norm,
+            self.norm_type,
+            mode,
+            include_last_offset,
+            self.scale_grad_by_freq,
+        )
+        return look_up(weight, weights, ids, offsets, lookup, self.sparse, self.optimizer)
 
     @outside_graphs
-    def _look_up_outside(
-        self, bag: tuple[str, bool] | None, weights: Any, ids: torch.Tensor, offsets: Any
-    ) -> torch.Tensor:
+    def _look_up_outside(self, *given: Any) -> torch.Tensor:
         """Look up outside of the graph that is being compiled: the kernels are none of its own."""
-        return self._look_up(bag, weights, ids, offsets)
-
-    def _how(self, weight: torch.Tensor, bag: tuple[str, bool] | None) -> How:
-        table = _tables.module_table(weight, self.padding_idx, self.max_norm, self.norm_type)
-        return How(
-            table,
-            writes=self.max_norm is not None,
-            has_padding=self.padding_idx is not None,
-            by_frequency=self.scale_grad_by_freq,
-            sparse=self.sparse,
-            optimizer=self.optimizer,
-            bag=bag,
-        )
+        return self._look_up(*given)
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
         _tables.settle(self.weight)  # its memory may be left behind, and what rows lack with it
@@ -101,9 +121,9 @@ class TableModule(torch.nn.Module):
         return self.__dict__
 
 
-def new_weight(rows: int, dim: int, device: Any, dtype: Any) -> torch.Tensor | None:
+def _new_weight(rows: int, dim: int, device: Any, dtype: Any) -> torch.Tensor | None:
     """Return zeros on huge pages, where a table can be; None where torch must make the weight."""
     like = torch.empty(0, device=device, dtype=dtype)
-    if like.device.type != "cpu" or like.dtype not in (torch.float32, torch.float64):
+    if not can_be_table(like):
         return None
     return torch.from_numpy(_core.zeros((rows, dim), dtype_name(like.dtype)))

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from numpy.typing import NDArray
 
-from pyembed._core import BackwardCall, SortedGradient, Table
+from pyembed import _core
+from pyembed._core import BackwardCall, Rule, State
+from pyembed.table import Table
 from pyembed.torch import _tables
 from pyembed.torch._gradients import call_of
 from pyembed.torch._graphs import outside_graphs
-from pyembed.torch._memory import why_unfit
-from pyembed.torch._state import Form, check_state, state_rows
+from pyembed.torch._memory import dtype_name, why_unfit
+from pyembed.torch._state import Form, state_rows
 from pyembed.torch._threads import follow_torch
 
 
-class Update(NamedTuple):
-    """One parameter's share of a step, checked: applying it cannot fail."""
+class Share(NamedTuple):
+    """One parameter's share of a step, checked."""
 
-    group: dict[str, Any]
     p: torch.Tensor
-    table: Table
-    gradient: SortedGradient
+    table: _core.Table
+    rule: Rule
+    state: State
+    made: dict[str, torch.Tensor]  # of `state`, where the parameter's own lay otherwise
+    done: int  # steps before
+    update: _core.Update
 
 
 class Taken(dict[torch.Tensor, list[BackwardCall]]):
@@ -35,25 +41,18 @@ class Taken(dict[torch.Tensor, list[BackwardCall]]):
     __slots__ = ("__weakref__",)
 
 
-# A group, its parameter, and the gradient: a tensor, or calls
-Having = tuple[dict[str, Any], torch.Tensor, torch.Tensor | None, list[BackwardCall]]
-
-
 class SparseOptimizer(torch.optim.Optimizer):
-    """Base of the optimizers. A subclass has `_check_group` and `_apply`.
-
-    Parameters
-    ----------
-    params : iterable of torch.Tensor, dict or (str, torch.Tensor)
-    defaults : dict
-        Of the param groups.
-    """
+    """Base of the optimizers: a subclass has options, names of state, and a rule."""
 
     _dense_peer: ClassVar[str]  # who takes dense gradients
+    _nonnegative: ClassVar[tuple[str, ...]]  # options, which are finite too
+    _steps_are: ClassVar[type[int] | type[torch.Tensor] | None] = None  # counted in the state
+    _is_row_wise: ClassVar[bool] = False  # its state is one element a row
+    _decays_rows: ClassVar[bool] = False  # weight_decay is decoupled
     # By the number of the pass, which owns it: what a pass that fails has taken goes with it.
     _passes: weakref.WeakValueDictionary[int, Taken]
 
-    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Any, **defaults: Any) -> None:
         self._check_group(defaults)
         super().__init__(params, defaults)
         self._passes = weakref.WeakValueDictionary()
@@ -107,10 +106,17 @@ class SparseOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         follow_torch()
-        applies = [self._prepare(*having) for having in self._having_gradients(_taken)]
-        # From here on nothing can be refused.
-        for apply in applies:
-            apply()
+        shares: list[Share] = []
+        others: list[Callable[[], None]] = []
+        for group, p, grad, calls in self._having_gradients(_taken):
+            why = self._why_unfit(p, grad)
+            if why is None:
+                shares.append(self._share(group, p, grad, calls))
+            else:
+                others.append(self._step_of_unfit(group, p, grad, why))
+        self._update(shares)
+        for step in others:
+            step()
         return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -130,8 +136,11 @@ class SparseOptimizer(torch.optim.Optimizer):
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
 
-    def _having_gradients(self, taken: Taken | None) -> Iterator[Having]:
-        """Yield the parameters of a step: a fused one has no business with any ``grad``."""
+    def _having_gradients(self, taken: Taken | None) -> Iterator[tuple[Any, ...]]:
+        """Yield groups, parameters, and the gradient of each: a tensor, or calls.
+
+        A fused step has no business with any ``grad``.
+        """
         for group in self.param_groups:
             for p in group["params"]:
                 if taken is None and p.grad is not None:
@@ -158,44 +167,26 @@ class SparseOptimizer(torch.optim.Optimizer):
             torch.autograd.Variable._execution_engine.queue_callback(step)
         taken.setdefault(p, []).append(call)
 
-    def _prepare(
-        self,
-        group: dict[str, Any],
-        p: torch.Tensor,
-        grad: torch.Tensor | None,
-        calls: list[BackwardCall],
-    ) -> Callable[[], None]:
-        """Return what applies a parameter's gradient: `grad`, or that of calls."""
-        if grad is not None and not grad.is_sparse:
+    def _why_unfit(self, p: torch.Tensor, grad: torch.Tensor | None) -> str | None:
+        """Return why a parameter is no table where it lies; raise where its gradient is unfit."""
+        if grad is None:
+            return why_unfit(p)
+        if not grad.is_sparse:
             raise RuntimeError(
                 f"{type(self).__name__} does not support dense gradients, please consider "
                 f"{self._dense_peer} instead"
             )
-        if grad is not None and (grad.shape, grad.dtype) != (p.shape, p.dtype):
+        if (grad.shape, grad.dtype) != (p.shape, p.dtype):
             raise RuntimeError(
                 f"a gradient of shape {tuple(grad.shape)} and dtype {grad.dtype} does not fit a "
                 f"parameter of shape {tuple(p.shape)} and dtype {p.dtype}"
             )
         why = why_unfit(p)
-        leading = 1 if grad is None else grad.sparse_dim()
-        if why is None and leading > 1 and not p.is_contiguous():
-            why = "it is not contiguous"
-        if why is not None:
-            return self._prepare_unfit(group, p, grad, why)
-        if grad is not None:
-            calls = [call_of(grad)]
-        share = self._share(group, p)
-        factor = -share if group["maximize"] else share
-        if factor != 1.0:
-            calls = [call.scaled(factor) for call in calls]
-        table = _tables.table_of(p, leading)
-        self._check_step(group, p)
-        check_state(self.state.get(p, {}), self._state_names(group), self._form(p, table))
-        gradient = SortedGradient(table, tuple(calls), for_step=True, l2=share * self._l2(group))
-        update = Update(group, p, table, gradient)
-        return lambda: self._update(update)
+        if why is None and grad.sparse_dim() > 1 and not p.is_contiguous():
+            return "it is not contiguous"
+        return why
 
-    def _prepare_unfit(
+    def _step_of_unfit(
         self, group: dict[str, Any], p: torch.Tensor, grad: torch.Tensor | None, why: str
     ) -> Callable[[], None]:
         """Return what applies a gradient to a parameter that is no table where it lies."""
@@ -203,46 +194,105 @@ class SparseOptimizer(torch.optim.Optimizer):
             f"{type(self).__name__} cannot train a parameter of shape {tuple(p.shape)}: {why}"
         )
 
-    def _update(self, update: Update) -> None:
-        if not self._is_exact(update.group):
-            _tables.let_go(update.table)
-        self._apply(update)
+    def _share(
+        self,
+        group: dict[str, Any],
+        p: torch.Tensor,
+        grad: torch.Tensor | None,
+        calls: list[BackwardCall],
+    ) -> Share:
+        """Return the share of a fit parameter, whose gradient is `grad`, or that of calls."""
+        if grad is not None:
+            calls = [call_of(grad)]
+        factor = self._factor(group, p)
+        signed = -factor if group["maximize"] else factor
+        if signed != 1.0:
+            calls = [call.scaled(signed) for call in calls]
+        table = _tables.table_of(p, 1 if grad is None else grad.sparse_dim())
+        self._check_step(group, p)
+        starts = self._starts(group)
+        rows, dim = table.array.shape
+        form = Form(rows, dim, p.shape, p.dtype)
+        if self._is_row_wise:
+            form = Form(rows, 1, torch.Size([rows]), p.dtype)
+        held = self.state.get(p, {})
+        array, made = state_rows(held, starts, form)
+        done = int(held.get("step") or 0)
+        rule = self._rule(group, dtype_name(p.dtype))
+        state = self._state_of(table, rule, array, done)
+        decay = float(group.get("weight_decay", 0.0))
+        rate = self._rate(group, done)
+        update = _core.Update(
+            table,
+            calls,
+            rule,
+            state,
+            rate,
+            1.0 - rate * decay if self._decays_rows else 1.0,
+            l2=0.0 if self._decays_rows else 0.5 * factor * decay,
+        )
+        return Share(p, table, rule, state, made, done, update)
+
+    def _update(self, shares: Sequence[Share]) -> None:
+        """Make a step, of all parameters or of none."""
+        for share in shares:
+            self._take_over(share)  # which changes nothing that lookups read
+        try:
+            _core.step([share.update for share in shares])
+        finally:  # a Ctrl-C meanwhile is raised once all rows are updated
+            for share in shares:
+                if share.state.t != share.done:
+                    self._note(share)
+
+    def _note(self, share: Share) -> None:
+        """Note a step that was made where torch looks for it."""
+        if share.made or self._steps_are is not None:
+            self.state[share.p].update(share.made)
+        if self._steps_are is int:
+            self.state[share.p]["step"] = share.state.t
+        elif self._steps_are is torch.Tensor:
+            _count(self.state[share.p])
         # A tensor saved for backward that is changed now must be noticed, as in torch's own steps.
-        torch.autograd.graph.increment_version(update.p)
+        torch.autograd.graph.increment_version(share.p)
 
-    def _is_exact(self, group: dict[str, Any]) -> bool:
-        """Return whether this optimizer moves rows without a gradient too."""
-        return False
-
-    def _apply(self, update: Update) -> None:
-        raise NotImplementedError
+    def _take_over(self, share: Share) -> None:
+        """Bring all rows up to date for good, if another optimizer left them behind."""
+        if isinstance(share.table, Table):
+            share.table.let_go()
 
     def _check_group(self, group: dict[str, Any]) -> None:
         """Raise ValueError where an option's value is not allowed."""
-        raise NotImplementedError
+        if isinstance(group["lr"], torch.Tensor) and group["lr"].numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        for name in ("lr", *self._nonnegative):
+            if not 0.0 <= group[name] < math.inf:
+                raise ValueError(f"Invalid {_WORDS.get(name, f'{name} value')}: {group[name]}")
 
     def _check_step(self, group: dict[str, Any], p: torch.Tensor) -> None:
         """Raise ValueError where options, which may have changed, do not go together."""
+        if self._decays_rows and float(group["lr"]) * group["weight_decay"] >= 1.0:
+            raise ValueError(
+                f"lr={float(group['lr']):g} times weight_decay={group['weight_decay']:g} must be "
+                "< 1"
+            )
 
-    def _share(self, group: dict[str, Any], p: torch.Tensor) -> float:
+    def _rule(self, group: dict[str, Any], dtype: str) -> Rule:
+        raise NotImplementedError
+
+    def _starts(self, group: dict[str, Any]) -> dict[str, float]:
+        """Return the names of the tensors of state, and what they start from."""
+        raise NotImplementedError
+
+    def _rate(self, group: dict[str, Any], done: int) -> float:
+        """Return the learning rate of a parameter that made so many steps."""
+        return float(group["lr"])
+
+    def _factor(self, group: dict[str, Any], p: torch.Tensor) -> float:
         """Return what the gradient, and its penalty, are multiplied by."""
         return 1.0
 
-    def _l2(self, group: dict[str, Any]) -> float:
-        """Return the factor of the penalty ``l2 * sum(w**2)`` on touched rows."""
-        return 0.5 * float(group["weight_decay"])
-
-    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        raise NotImplementedError
-
-    def _form(self, p: torch.Tensor, table: Table) -> Form:
-        rows, dim = table.array.shape
-        return Form(rows, dim, p.shape, p.dtype)
-
-    def _state_rows(self, update: Update, initial: float = 0.0) -> NDArray[Any]:
-        """Return a parameter's state, (rows, arrays, dim)."""
-        names = self._state_names(update.group)
-        return state_rows(self.state[update.p], names, self._form(update.p, update.table), initial)
+    def _state_of(self, table: _core.Table, rule: Rule, array: NDArray[Any], done: int) -> State:
+        return State(array, done)
 
     def _refuse(self, kind: str, why: str, is_one: Callable[[torch.Tensor], bool]) -> None:
         found = [
@@ -255,29 +305,28 @@ class SparseOptimizer(torch.optim.Optimizer):
             raise ValueError(f"{kind} params at indices {found}: {type(self).__name__} {why}")
 
 
-def check_rate(group: dict[str, Any]) -> None:
-    """Raise ValueError where a learning rate, a number or a tensor of one, is not >= 0."""
-    lr = group["lr"]
-    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
-    check(group, "lr", "learning rate", low=0.0)
+_WORDS = {"lr": "learning rate", "eps": "epsilon value"}
 
 
-def check(
-    group: dict[str, Any], name: str, words: str, *, low: float = 0.0, below: float = float("inf")
-) -> None:
-    """Raise ValueError where an option is not in [low, below)."""
-    if not low <= group[name] < below:
-        raise ValueError(f"Invalid {words}: {group[name]}")
+def check_rate(lr: float | torch.Tensor) -> None:
+    """Raise ValueError where a learning rate is not above 0."""
+    if not lr > 0.0:
+        raise ValueError(f"Invalid learning rate: {lr}")
 
 
-def next_step(state: dict[str, Any]) -> int:
-    """Count one more step in `state`, in a tensor as torch does, and return its number."""
+def check_betas(group: dict[str, Any]) -> None:
+    """Raise ValueError where one of an option's two betas is not in [0, 1)."""
+    for index, beta in enumerate(group["betas"]):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+
+
+def _count(state: dict[str, Any]) -> None:
+    """Count one more step in `state`, in a tensor as torch does."""
     step = state.get("step")
     if not isinstance(step, torch.Tensor):
         step = state["step"] = torch.tensor(float(step or 0), dtype=torch.float32)
     step += 1
-    return int(step)
 
 
 Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, torch.Tensor]]

@@ -21,39 +21,43 @@ class Form(NamedTuple):
     dtype: torch.dtype
 
 
-def check_state(state: dict[str, Any], names: Sequence[str], form: Form) -> None:
-    """Raise ValueError where a tensor of state has another shape."""
-    for name in names:
-        old = state.get(name)
+def state_rows(
+    state: dict[str, Any], starts: dict[str, float], form: Form
+) -> tuple[NDArray[Any], dict[str, torch.Tensor]]:
+    """Return state tensors as one array (rows, arrays, dim), where a row's state lies together.
+
+    Those that lie otherwise, as torch's own do, are copied into such an array, and missing ones
+    start from the values in `starts`: views of it, by name, are returned beside it, for `state` to
+    have once the step is made.
+
+    Raises
+    ------
+    ValueError
+        If one has another shape.
+    """
+    held: list[Any] = [state.get(name) for name in starts]
+    for name, old in zip(starts, held, strict=True):
         if old is not None and old.shape != form.shape:
             raise ValueError(
                 f"{name} has shape {tuple(old.shape)}, but must have shape {tuple(form.shape)}"
             )
-
-
-def state_rows(
-    state: dict[str, Any], names: Sequence[str], form: Form, initial: float = 0.0
-) -> NDArray[Any]:
-    """Return state tensors as one array (rows, len(names), dim), where a row's state lies together.
-
-    Those that lie otherwise, as torch's own do, are copied into such an array, and missing ones
-    start from `initial`: `state` then has views of it.
-    """
-    held: list[Any] = [state.get(name) for name in names]
-    if all(_lies_at(at, held, form) for at in range(len(held))):
-        size = (form.rows, len(names), form.dim)
-        strides = (len(names) * form.dim, form.dim, 1)
-        found: NDArray[Any] = held[0].as_strided(size, strides).numpy()
-        return found
-    array = _core.zeros((form.rows, len(names), form.dim), dtype_name(form.dtype))
+    shape = (form.rows, len(held), form.dim)
+    if held and all(_lies_at(at, held, form) for at in range(len(held))):
+        strides = (len(held) * form.dim, form.dim, 1)
+        found: NDArray[Any] = held[0].as_strided(shape, strides).numpy()
+        return found, {}
+    array = _core.zeros(shape, dtype_name(form.dtype))
+    made: dict[str, torch.Tensor] = {}
+    if not held:
+        return array, made
     tensor = torch.from_numpy(array)
-    for at, (name, old) in enumerate(zip(names, held, strict=True)):
-        state[name] = tensor[:, at].view(form.shape)
-        if old is not None:
-            state[name].copy_(old.to_dense())
-        elif initial != 0.0:
-            state[name].fill_(initial)
-    return array
+    for at, (name, start) in enumerate(starts.items()):
+        made[name] = tensor[:, at].view(form.shape)
+        if held[at] is not None:
+            made[name].copy_(held[at].to_dense())
+        elif start != 0.0:
+            made[name].fill_(start)
+    return array, made
 
 
 def _lies_at(at: int, held: Sequence[Any], form: Form) -> bool:

@@ -9,6 +9,7 @@ import torch
 
 from pyembed import _core
 from pyembed.torch._gradients import call_of
+from pyembed.torch._memory import can_be_table
 from pyembed.torch._threads import follow_torch
 
 
@@ -77,10 +78,9 @@ def _values(grad: torch.Tensor) -> torch.Tensor:
 def _coalesced(grad: torch.Tensor) -> torch.Tensor:
     """Return a sparse gradient with each index once, in memory of its own."""
     values = grad._values()
-    is_ours = values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
-    if not is_ours or grad.sparse_dim() != 1:
+    if not can_be_table(values) or grad.sparse_dim() != 1:
         return grad.clone().coalesce()
-    ids, sums = _core.coalesce(call_of(grad), grad.shape[0])
+    ids, sums = _core.coalesce_rows(call_of(grad), grad.shape[0])
     summed = torch.from_numpy(sums).view(len(ids), *grad.shape[1:])
     return torch.sparse_coo_tensor(
         torch.from_numpy(ids)[None], summed, grad.shape, check_invariants=False, is_coalesced=True

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pyembed.torch._module import MakeOptimizer, TableModule, new_weight
+from pyembed.torch._module import MakeOptimizer, TableModule
 
 
 class Embedding(TableModule, torch.nn.Embedding):
@@ -54,27 +54,20 @@ class Embedding(TableModule, torch.nn.Embedding):
         *,
         optimizer: MakeOptimizer | None = None,
     ) -> None:
-        made = None
-        if _weight is None:
-            made = new_weight(num_embeddings, embedding_dim, device, dtype)
-        torch.nn.Embedding.__init__(
-            self,
+        super().__init__(
             num_embeddings,
             embedding_dim,
-            padding_idx,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            sparse,
-            made if _weight is None else _weight,
-            _freeze,
-            device,
-            dtype,
+            padding_idx=padding_idx,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            sparse=sparse,
+            _weight=_weight,
+            _freeze=_freeze,
+            device=device,
+            dtype=dtype,
+            optimizer=optimizer,
         )
-        if made is not None:
-            self.reset_parameters()
-        if optimizer is not None:
-            self.fuse(optimizer)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Look the rows of ids up.
@@ -89,4 +82,4 @@ class Embedding(TableModule, torch.nn.Embedding):
         torch.Tensor
             Of shape ``input.shape + (embedding_dim,)``.
         """
-        return self._look_up(None, None, input, None)
+        return self._look_up(None, input, None)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pyembed import _checks
-from pyembed.torch._module import MakeOptimizer, TableModule, new_weight
+from pyembed.torch._module import MakeOptimizer, TableModule
 
 
 class EmbeddingBag(TableModule, torch.nn.EmbeddingBag):
@@ -51,28 +51,21 @@ class EmbeddingBag(TableModule, torch.nn.EmbeddingBag):
         _checks.pooling_mode(mode)
         if scale_grad_by_freq and mode == "max":
             raise ValueError("scale_grad_by_freq=True cannot be used with mode='max'")
-        made = None
-        if _weight is None:
-            made = new_weight(num_embeddings, embedding_dim, device, dtype)
-        torch.nn.EmbeddingBag.__init__(
-            self,
+        super().__init__(
             num_embeddings,
             embedding_dim,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            mode,
-            sparse,
-            made if _weight is None else _weight,
-            include_last_offset,
-            padding_idx,
-            device,
-            dtype,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            mode=mode,
+            sparse=sparse,
+            _weight=_weight,
+            include_last_offset=include_last_offset,
+            padding_idx=padding_idx,
+            device=device,
+            dtype=dtype,
+            optimizer=optimizer,
         )
-        if made is not None:
-            self.reset_parameters()
-        if optimizer is not None:
-            self.fuse(optimizer)
 
     def forward(
         self,
@@ -97,5 +90,6 @@ class EmbeddingBag(TableModule, torch.nn.EmbeddingBag):
         torch.Tensor
             Of shape (bags, embedding_dim).
         """
-        bag = self.mode, self.include_last_offset
-        return self._look_up(bag, per_sample_weights, input, offsets)
+        return self._look_up(
+            per_sample_weights, input, offsets, self.mode, self.include_last_offset
+        )

@@ -6,16 +6,8 @@ from typing import Any
 
 import torch
 
-from pyembed._core import Table
-from pyembed.torch._optimizer import (
-    Params,
-    SparseOptimizer,
-    Update,
-    check,
-    check_rate,
-    next_step,
-)
-from pyembed.torch._state import Form
+from pyembed._core import Rule
+from pyembed.torch._optimizer import Params, SparseOptimizer
 
 
 class SparseAdagrad(SparseOptimizer):
@@ -45,6 +37,8 @@ class SparseAdagrad(SparseOptimizer):
     """
 
     _dense_peer = "Adagrad"
+    _nonnegative = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+    _steps_are = torch.Tensor
 
     def __init__(
         self,
@@ -57,33 +51,24 @@ class SparseAdagrad(SparseOptimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "eps": eps,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        super().__init__(
+            params,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+            maximize=maximize,
+        )
 
-    def _check_group(self, group: dict[str, Any]) -> None:
-        check_rate(group)
-        check(group, "lr_decay", "lr_decay value")
-        check(group, "weight_decay", "weight_decay value")
-        check(group, "initial_accumulator_value", "initial_accumulator_value value")
-        check(group, "eps", "epsilon value")
+    def _starts(self, group: dict[str, Any]) -> dict[str, float]:
+        return {"sum": group["initial_accumulator_value"]}
 
-    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return ("sum",)
+    def _rate(self, group: dict[str, Any], done: int) -> float:
+        return float(group["lr"]) / (1.0 + done * group["lr_decay"])
 
-    def _apply(self, update: Update) -> None:
-        sums = self._state_rows(update, update.group["initial_accumulator_value"])
-        update.gradient.step_adagrad(sums, self._rate(update), 1.0, update.group["eps"])
-
-    def _rate(self, update: Update) -> float:
-        step = next_step(self.state[update.p])
-        return float(update.group["lr"]) / (1.0 + (step - 1) * update.group["lr_decay"])
+    def _rule(self, group: dict[str, Any], dtype: str) -> Rule:
+        return Rule("adagrad", epsilon=group["eps"])
 
 
 class SparseRowWiseAdagrad(SparseAdagrad):
@@ -100,10 +85,7 @@ class SparseRowWiseAdagrad(SparseAdagrad):
         If an argument's value is not allowed.
     """
 
-    def _form(self, p: torch.Tensor, table: Table) -> Form:
-        rows = table.array.shape[0]
-        return Form(rows, 1, torch.Size([rows]), p.dtype)
+    _is_row_wise = True
 
-    def _apply(self, update: Update) -> None:
-        sums = self._state_rows(update, update.group["initial_accumulator_value"])
-        update.gradient.step_row_wise_adagrad(sums, self._rate(update), 1.0, update.group["eps"])
+    def _rule(self, group: dict[str, Any], dtype: str) -> Rule:
+        return Rule("row_wise_adagrad", epsilon=group["eps"])

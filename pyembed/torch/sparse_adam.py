@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyembed import _checks
-from pyembed._core import Table
-from pyembed.optimizers._bias import bias_correction
+from pyembed import _checks, _core
+from pyembed._core import Rule, State
 from pyembed.optimizers._exact import terms_and_horizon
+from pyembed.table import Table
 from pyembed.torch import _tables
-from pyembed.torch._optimizer import Params, SparseOptimizer, Update, check, check_rate
+from pyembed.torch._optimizer import Params, Share, SparseOptimizer, check_betas, check_rate
 
 _series = functools.lru_cache(maxsize=64)(terms_and_horizon)
 
@@ -61,6 +61,11 @@ class SparseAdam(SparseOptimizer):
     """
 
     _dense_peer = "Adam"
+    _nonnegative = ("weight_decay",)
+    _steps_are = int
+    _decays_rows = True
+    # By which rule, and in which state, this optimizer keeps tables up to date that it owns.
+    _kept: weakref.WeakKeyDictionary[_core.Table, tuple[Rule, State]]
 
     def __init__(
         self,
@@ -73,17 +78,17 @@ class SparseAdam(SparseOptimizer):
         weight_decay: float = 0.0,
         update: str = "lazy",
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "maximize": maximize,
-            "weight_decay": weight_decay,
-            "update": update,
-        }
-        super().__init__(params, defaults)
-        if not lr > 0.0:  # as in torch, that of a group may be 0
-            raise ValueError(f"Invalid learning rate: {lr}")
+        super().__init__(
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            maximize=maximize,
+            weight_decay=weight_decay,
+            update=update,
+        )
+        self._kept = weakref.WeakKeyDictionary()
+        check_rate(lr)  # as in torch, that of a group may be 0
 
     def flush(self) -> None:
         """Bring every row up to date; rows are behind with ``update="exact"`` alone."""
@@ -113,24 +118,20 @@ class SparseAdam(SparseOptimizer):
         state: dict[str, Any] = super().__getstate__()
         return state
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._kept = weakref.WeakKeyDictionary()
+
     def _check_group(self, group: dict[str, Any]) -> None:
-        check_rate(group)
+        super()._check_group(group)
         if not group["eps"] > 0.0:
             raise ValueError(f"Invalid epsilon value: {group['eps']}")
-        beta_1, beta_2 = group["betas"]
-        for index, beta in enumerate((beta_1, beta_2)):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
-        check(group, "weight_decay", "weight_decay value")
+        check_betas(group)
         if _checks.one_of(group["update"], "update", ("lazy", "exact")) == "exact":
-            _series(beta_1, beta_2, "float64")
+            _series(*group["betas"], "float64")
 
     def _check_step(self, group: dict[str, Any], p: torch.Tensor) -> None:
-        if float(group["lr"]) * group["weight_decay"] >= 1.0:
-            raise ValueError(
-                f"lr={float(group['lr']):g} times weight_decay={group['weight_decay']:g} must be "
-                "< 1"
-            )
+        super()._check_step(group, p)
         if self._is_exact(group):
             _series(*group["betas"], "float64")
             if _tables.known_table(p) is None:
@@ -141,47 +142,45 @@ class SparseAdam(SparseOptimizer):
             if _tables.do_modules_differ(p):
                 raise _tables.modules_differ("SparseAdam(update='exact') trains")
 
-    def _l2(self, group: dict[str, Any]) -> float:
-        return 0.0
-
-    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return "exp_avg", "exp_avg_sq"
-
     def _is_exact(self, group: dict[str, Any]) -> bool:
         return bool(group["update"] == "exact")
 
-    def _apply(self, update: Update) -> None:
-        group, state = update.group, self.state[update.p]
-        moments = self._state_rows(update)
-        done = int(state.get("step", 0))
-        lr, (beta_1, beta_2) = float(group["lr"]), group["betas"]
-        rule = (lr, 1.0 - lr * group["weight_decay"], beta_1, beta_2, group["eps"])
-        correction = bias_correction(beta_1, beta_2, done + 1)
-        if self._is_exact(group):
-            self._keep(update.table, moments, group, done)
-            update.gradient.step_exact_adam(*rule, correction)
-            self._note(update.table, moments, group, done + 1)
-        else:
-            update.gradient.step_adam(moments, *rule, np.array([correction]))
-        state["step"] = done + 1
+    def _starts(self, group: dict[str, Any]) -> dict[str, float]:
+        return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 
-    def _keep(self, table: Table, moments: NDArray[Any], group: dict[str, Any], step: int) -> None:
-        """See to it that lookups bring rows up to date with these moments at this step."""
-        (beta_1, beta_2), eps = group["betas"], group["eps"]
-        if not _tables.is_kept(table, self, (moments.ctypes.data, beta_1, beta_2, eps, step)):
-            _tables.let_go(table)
-            series = _series(beta_1, beta_2, moments.dtype.name)
-            table.attach_moments(moments, beta_1, beta_2, eps, *series, step)
+    def _rule(self, group: dict[str, Any], dtype: str) -> Rule:
+        beta_1, beta_2 = group["betas"]
+        numbers = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": group["eps"]}
+        if not self._is_exact(group):
+            return Rule("adam", **numbers)
+        terms, horizon = _series(beta_1, beta_2, dtype)
+        return Rule("exact_adam", **numbers, terms=terms, horizon=horizon)
 
-    def _note(self, table: Table, moments: NDArray[Any], group: dict[str, Any], step: int) -> None:
-        by = (moments.ctypes.data, *group["betas"], group["eps"], step)
-        _tables.keep(table, self, by)
+    def _state_of(self, table: _core.Table, rule: Rule, array: NDArray[Any], done: int) -> State:
+        """Return the state that lookups bring rows up to date with, where it is still that."""
+        kept = self._kept.get(table)
+        if kept is not None and isinstance(table, Table) and table.owner is self:
+            its_rule, state = kept
+            is_same = state.t == done and state.array.ctypes.data == array.ctypes.data
+            if is_same and its_rule == rule:
+                return state
+        return super()._state_of(table, rule, array, done)
 
-    def _prepare_unfit(
+    def _take_over(self, share: Share) -> None:
+        table, rule, state = share.table, share.rule, share.state
+        if rule.name != "exact_adam" or not isinstance(table, Table):
+            super()._take_over(share)
+        elif table.owner is not self or self._kept.get(table) != (rule, state):
+            table.take(self)
+            self._kept.pop(table, None)
+            rule.attach(table, state)
+            self._kept[table] = rule, state
+
+    def _step_of_unfit(
         self, group: dict[str, Any], p: torch.Tensor, grad: torch.Tensor | None, why: str
     ) -> Callable[[], None]:
         if grad is None or self._is_exact(group) or group["weight_decay"] != 0.0:
-            return super()._prepare_unfit(group, p, grad, why)
+            return super()._step_of_unfit(group, p, grad, why)
         return lambda: self._step_by_torch(group, p, grad)
 
     def _step_by_torch(self, group: dict[str, Any], p: torch.Tensor, grad: torch.Tensor) -> None:

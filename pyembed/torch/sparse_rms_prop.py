@@ -6,14 +6,8 @@ from typing import Any
 
 import torch
 
-from pyembed.torch._optimizer import (
-    Params,
-    SparseOptimizer,
-    Update,
-    check,
-    check_rate,
-    next_step,
-)
+from pyembed._core import Rule
+from pyembed.torch._optimizer import Params, SparseOptimizer
 
 
 class SparseRMSprop(SparseOptimizer):
@@ -43,6 +37,8 @@ class SparseRMSprop(SparseOptimizer):
     """
 
     _dense_peer = "RMSprop"
+    _nonnegative = ("alpha", "eps", "weight_decay")
+    _steps_are = torch.Tensor
 
     def __init__(
         self,
@@ -54,28 +50,17 @@ class SparseRMSprop(SparseOptimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "alpha": alpha,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        super().__init__(
+            params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, maximize=maximize
+        )
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        check_rate(group)
-        check(group, "alpha", "alpha value", below=1.0)
-        check(group, "eps", "epsilon value")
-        check(group, "weight_decay", "weight_decay value")
+        super()._check_group(group)
+        if not group["alpha"] < 1.0:
+            raise ValueError(f"Invalid alpha value: {group['alpha']}")
 
-    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return ("square_avg",)
+    def _starts(self, group: dict[str, Any]) -> dict[str, float]:
+        return {"square_avg": 0.0}
 
-    def _apply(self, update: Update) -> None:
-        group = update.group
-        squares = self._state_rows(update)
-        next_step(self.state[update.p])
-        update.gradient.step_rms_prop(
-            squares, float(group["lr"]), 1.0, group["alpha"], 0.0, group["eps"]
-        )
+    def _rule(self, group: dict[str, Any], dtype: str) -> Rule:
+        return Rule("rms_prop", rho=group["alpha"], epsilon=0.0, epsilon_outside=group["eps"])

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from pyembed.torch._optimizer import Params, SparseOptimizer, Update, check, check_rate
+from pyembed._core import Rule
+from pyembed.torch._optimizer import Params, SparseOptimizer
 
 
 class SparseSGD(SparseOptimizer):
@@ -36,6 +37,7 @@ class SparseSGD(SparseOptimizer):
     """
 
     _dense_peer = "SGD"
+    _nonnegative = ("momentum", "weight_decay")
 
     def __init__(
         self,
@@ -48,35 +50,29 @@ class SparseSGD(SparseOptimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+        )
 
     def _check_group(self, group: dict[str, Any]) -> None:
-        check_rate(group)
-        check(group, "momentum", "momentum value")
-        check(group, "weight_decay", "weight_decay value")
+        super()._check_group(group)
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if group["momentum"] > 0.0 else ()
+    def _starts(self, group: dict[str, Any]) -> dict[str, float]:
+        return {"momentum_buffer": 0.0} if group["momentum"] > 0.0 else {}
 
-    def _share(self, group: dict[str, Any], p: torch.Tensor) -> float:
+    def _factor(self, group: dict[str, Any], p: torch.Tensor) -> float:
         is_first = self.state.get(p, {}).get("momentum_buffer") is None
         return 1.0 if is_first or group["momentum"] == 0.0 else 1.0 - group["dampening"]
 
-    def _apply(self, update: Update) -> None:
-        group = update.group
-        lr, momentum = float(group["lr"]), group["momentum"]
-        if momentum == 0.0:
-            update.gradient.step_sgd(lr, 1.0)
-        else:
-            buffer = self._state_rows(update)
-            update.gradient.step_momentum(buffer, lr, 1.0, momentum, group["nesterov"])
+    def _rule(self, group: dict[str, Any], dtype: str) -> Rule:
+        if group["momentum"] == 0.0:
+            return Rule("sgd")
+        return Rule("momentum", momentum=group["momentum"], nesterov=group["nesterov"])

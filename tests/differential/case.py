@@ -176,9 +176,8 @@ class Case:
                 raise Difference(f"t of table {part.number}: {state.t}, but expected {model.t}")
             for number in range(state.array.shape[1]):
                 same(state.array[:, number], model.state[number], f"state {number}")
-            row_steps = getattr(self.optimizer, "_row_steps", {}).get(state.table)
-            if row_steps is not None:
-                same(row_steps, model.row_steps, "the steps of rows")
+            if state.row_steps is not None:
+                same(state.row_steps, model.row_steps, "the steps of rows")
 
 
 def pickled(protocol, carry=None):

@@ -134,7 +134,7 @@ def step(case):
 
 def set_rate(case):
     if case.trained:
-        rate = draw_rate(case.draw)
+        rate = draw_rate(case.draw, case.training.kind)
         case.note(f"  {rate}")
         case.optimizer.learning_rate = rate
         case.training = case.training.with_rate(rate)

@@ -137,7 +137,8 @@ def bad_learning_rates(case):
     case.optimizer.learning_rate = lambda t: 1 // 0
     refused(ZeroDivisionError, case.optimizer.step, *good)
     case.optimizer.learning_rate = before
-    for rate in (-1.0, np.nan, None):
+    zero = [0.0] if case.training.kind == "SparseFTRL" else []
+    for rate in (-1.0, np.nan, None, *zero):
         refused(ValueError, setattr, case.optimizer, "learning_rate", rate)
 
 
@@ -181,7 +182,8 @@ def replaced_parts(case):
     refused(AttributeError, setattr, layer, "embeddings", part.model.table.copy())
     refused(AttributeError, setattr, layer, "max_norm", 1.0)
     if case.trained:
-        refused(AttributeError, setattr, case.optimizer, "weight_decay", 0.5)
+        name = case.draw.one_of(list(case.training.arguments))
+        refused(AttributeError, setattr, case.optimizer, name, 0.5)
         refused(ValueError, case.training.make, case.draw.one_of(case.trained).layers[0])
 
 

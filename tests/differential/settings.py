@@ -131,47 +131,89 @@ class Schedule:
         return self.first / t
 
 
+def _adam(w, state, g, rate, t, row_steps, *, step_bias, weight_decay, **arguments):
+    t = row_steps if step_bias == "row" else t
+    reference.adam(w, *state, g, t, rate, decay=weight_decay, **arguments)
+
+
+def _sgd(w, state, g, rate, t, row_steps, *, weight_decay, **arguments):
+    reference.sgd(w, state[0], g, rate, decay=weight_decay, **arguments)
+
+
+def _lion(w, state, g, rate, t, row_steps, *, weight_decay, **arguments):
+    reference.lion(w, state[0], g, rate, decay=weight_decay, **arguments)
+
+
+def _ftrl(w, state, g, rate, t, row_steps, *, initial_accumulator_value, **arguments):
+    short = {"l2_shrinkage_regularization_strength": "shrinkage", "beta": "beta"}
+    short |= {f"{name}_regularization_strength": name for name in ("l1", "l2")}
+    reference.ftrl(w, *state, g, rate, **{short[name]: arguments[name] for name in arguments})
+
+
+UPDATES = {"SparseAdam": _adam, "SparseSGD": _sgd, "SparseFTRL": _ftrl, "SparseLion": _lion}
+
+
 @dataclass(frozen=True)
 class Training:
     """An optimizer's arguments, and its update of rows in plain NumPy."""
 
-    is_adam: bool
+    kind: str
     learning_rate: float | Schedule
-    weight_decay: float
     arguments: dict
 
     def make(self, layers):
-        kind = pe.SparseAdam if self.is_adam else pe.SparseSGD
-        return kind(layers, self.learning_rate, weight_decay=self.weight_decay, **self.arguments)
+        return getattr(pe, self.kind)(layers, self.learning_rate, **self.arguments)
 
     def update(self, w, state, g, t, row_steps):
         """Update rows w and their state (2, n, D) in place."""
         rate = self.learning_rate(t) if callable(self.learning_rate) else self.learning_rate
-        arguments = dict(self.arguments)
-        if self.is_adam:
-            t = row_steps if arguments.pop("step_bias") == "row" else t
-            reference.adam(w, *state, g, t, rate, decay=self.weight_decay, **arguments)
-        else:
-            reference.sgd(w, state[0], g, rate, decay=self.weight_decay, **arguments)
+        UPDATES[self.kind](w, state, g, rate, t, row_steps, **self.arguments)
 
     def with_rate(self, learning_rate):
         return replace(self, learning_rate=learning_rate)
 
 
-def draw_rate(draw):
-    rate = draw.one_of([0.0, 0.001, 0.1, 0.5])
+def draw_rate(draw, kind):
+    rate = draw.one_of([0.0, 0.001, 0.1, 0.5][kind == "SparseFTRL" :])  # whose rate is above 0
     return Schedule(rate) if draw.chance(0.3) else rate
 
 
-def draw_training(draw):
-    momentum = draw.one_of([0.0, 0.0, 0.5, 0.9])
-    adam = {
+def _draw_adam(draw):
+    return {
         "beta_1": draw.one_of([0.0, 0.1, 0.9]),
         "beta_2": draw.one_of([0.0, 0.2, 0.95, 0.999]),
         "epsilon": draw.one_of([1e-7, 1e-7, 0.01, 0.0]),
         "step_bias": draw.one_of(["global", "row"]),
     }
-    sgd = {"momentum": momentum, "nesterov": momentum > 0 and draw.chance(0.5)}
-    is_adam = draw.chance(0.5)
-    decay = draw.one_of([0.0, 0.0, 0.01, 0.9])
-    return Training(is_adam, draw_rate(draw), decay, adam if is_adam else sgd)
+
+
+def _draw_sgd(draw):
+    momentum = draw.one_of([0.0, 0.0, 0.5, 0.9])
+    return {"momentum": momentum, "nesterov": momentum > 0 and draw.chance(0.5)}
+
+
+def _draw_lion(draw):
+    return {"beta_1": draw.one_of([0.1, 0.9]), "beta_2": draw.one_of([0.0, 0.2, 0.99])}
+
+
+def _draw_ftrl(draw):
+    return {
+        "initial_accumulator_value": 0.0,  # as the model's state starts
+        "l1_regularization_strength": draw.one_of([0.0, 0.01, 0.5]),
+        "l2_regularization_strength": draw.one_of([0.0, 0.3]),
+        "l2_shrinkage_regularization_strength": draw.one_of([0.0, 0.1]),
+        "beta": draw.one_of([0.5, 1.0]),  # not 0: where a gradient is 0, so is the accumulator
+    }
+
+
+def draw_training(draw):
+    kind = draw.one_of(["SparseAdam", "SparseAdam", "SparseSGD", "SparseFTRL", "SparseLion"])
+    arguments = {
+        "SparseAdam": _draw_adam,
+        "SparseSGD": _draw_sgd,
+        "SparseFTRL": _draw_ftrl,
+        "SparseLion": _draw_lion,
+    }[kind](draw)
+    if kind != "SparseFTRL":
+        arguments["weight_decay"] = draw.one_of([0.0, 0.0, 0.01, 0.9])
+    return Training(kind, draw_rate(draw, kind), arguments)

@@ -10,6 +10,7 @@ import pytest
 
 import pyembed as pe
 import reference
+from pyembed import _core
 
 V, D = 40, 3
 
@@ -261,14 +262,22 @@ def test_state_dict_is_settled_and_checked():
         pair.opt.load_state_dict(pair.opt.state_dict() | {"tables": [behind]})
 
 
-@pytest.mark.parametrize("method", ["_apply", "_correction"])
-def test_a_state_saved_after_an_interrupt_can_be_loaded(monkeypatch, method):
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_state_saved_after_an_interrupt_can_be_loaded(monkeypatch, is_late):
     pair = Pair(padding_idx=2)
     pair.random_steps(3)
+    step = _core.step
+
+    def interrupted(updates):
+        if is_late:
+            step(updates)
+        signal.raise_signal(signal.SIGINT)
+
     with monkeypatch.context() as patched:
-        patched.setattr(pe.SparseAdam, method, lambda *_: signal.raise_signal(signal.SIGINT))
+        patched.setattr(_core, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             pair.opt.step(pair.emb.backward([1], np.ones((1, D))))
+    assert pair.opt.state_dict()["tables"][0]["t"] == 3 + is_late
     opt = pickle.loads(pickle.dumps(pair.opt))
     opt.load_state_dict(pair.opt.state_dict())
     for optimizer in (pair.opt, opt):

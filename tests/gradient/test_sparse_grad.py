@@ -189,6 +189,10 @@ def test_the_core_refuses_a_gradient_of_another_width(dim):
     call = _core.BackwardCall([1], np.ones((1, dim), np.float32), dim, "float32")
     message = f"grad_output has rows of {dim} elements, but those of the table have 3"
     with pytest.raises(ValueError, match=message):
-        _core.SortedGradient(table, (call,), for_step=True)
+        _core.coalesce(table, (call,))
+    state = _core.State(np.zeros((4, 0, 3), np.float32))
+    with pytest.raises(ValueError, match=message):
+        _core.step([_core.Update(table, [call], _core.Rule("sgd"), state, 0.1)])
+    assert state.t == 0
     with pytest.raises(ValueError, match=message):
         _core.to_dense(table, (call,), np.zeros((4, 3), np.float32), "atomic")

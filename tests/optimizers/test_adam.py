@@ -46,12 +46,11 @@ def test_row_steps_that_a_caller_wrote_are_no_way_out_of_the_table_of_correction
 
 
 def test_row_steps_far_past_the_horizon():
-    # With small betas the correction is 1 after a few steps, and its table stops growing.
+    # With small betas the correction is 1 after a few steps.
     emb = pe.Embedding(1, 1, weights=[[0.0]], dtype="float64")
     opt = pe.SparseAdam(emb, 0.5, 0.1, 0.2, 0.0, step_bias="row")
     for _ in range(200):
         opt.step(emb.backward([0], [[2.0]]))
-    assert len(opt._row_corrections) < 50
     np.testing.assert_allclose(emb.embeddings, -100.0, rtol=1e-12)
 
 

@@ -121,4 +121,7 @@ def test_a_nan_reaches_its_own_row_alone(name, bad):
     assert np.isfinite(emb.embeddings[[0, 2, 3]]).all()
     if not name.startswith("row-wise"):  # where a row has one accumulator
         assert np.isfinite(emb.embeddings[1, :2]).all()
+    if name.startswith("lion") and np.isinf(bad):  # whose step is of the sign alone
+        assert np.isinf(opt.state_dict()["tables"][0]["m"][1, 2])
+        return
     assert not np.isfinite(emb.embeddings[1, 2])

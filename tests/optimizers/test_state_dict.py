@@ -14,6 +14,8 @@ NAMES = {
     "adagrad": ["accumulator"],
     "row-wise adagrad": ["accumulator"],
     "rmsprop": ["v"],
+    "ftrl": ["accumulator", "linear"],
+    "lion": ["m"],
     "adam": ["m", "v"],
     "adam by row": ["m", "v", "row_t"],
     "exact adam": ["m", "v", "stamp"],

@@ -9,7 +9,10 @@ import pyembed as pe
 from formulas import ADAM
 
 
-@pytest.mark.parametrize("make", [lambda e, lr: pe.SparseAdam(e, lr), pe.SparseSGD])
+@pytest.mark.parametrize(
+    "make",
+    [lambda e, lr: pe.SparseAdam(e, lr), pe.SparseSGD, pe.SparseFTRL, pe.SparseLion],
+)
 def test_a_learning_rate_that_is_called_with_t(make):
     seen = []
 

@@ -5,6 +5,7 @@ import pytest
 
 import pyembed as pe
 from kinds import LAZY, OPTIMIZERS
+from pyembed import _core
 
 MATRIX = np.arange(1.0, 11.0).reshape(5, 2)
 
@@ -193,14 +194,14 @@ def test_freezing_waits_for_a_step_in_another_thread(name, monkeypatch):
         frozen.append(emb._table.array[1].copy())
 
     freezer = threading.Thread(target=freeze)
-    apply = opt._apply
+    step = _core.step
 
-    def slowly(*arguments):
+    def slowly(updates):
         freezer.start()
         freezer.join(0.05)
-        apply(*arguments)
+        step(updates)
 
-    monkeypatch.setattr(opt, "_apply", slowly)
+    monkeypatch.setattr(_core, "step", slowly)
     opt.step(grad)
     freezer.join()
     monkeypatch.undo()

@@ -1,5 +1,6 @@
 import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -105,6 +106,19 @@ def test_what_concerns_the_table_comes_from_the_layer():
     np.testing.assert_allclose(other([6]), [[0.5, 0.5]], rtol=1e-6)
 
 
+def test_whether_it_is_trained_is_the_tables(emb):
+    bag = pe.EmbeddingBag.sharing(emb)
+    emb.trainable = False
+    assert bag.trainable is False
+    with pytest.raises(RuntimeError, match=r"is not trainable \(trainable=False\)"):
+        bag.backward([[0]], np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"is not trainable \(trainable=False\)"):
+        pe.SparseSGD(bag)
+    bag.trainable = True
+    assert emb.trainable is True
+    pe.SparseSGD(bag).step(emb.backward([0], np.ones((1, 2))))
+
+
 def test_what_concerns_the_lookup_is_its_own():
     emb = pe.Embedding(
         5, 2, activity_regularizer="l2", mask_zero=True, input_length=3, scale_grad_by_freq=True
@@ -204,3 +218,17 @@ def test_a_config_makes_a_layer_with_a_table_of_its_own(emb):
     again = pe.EmbeddingBag.from_config(json.loads(json.dumps(bag.get_config())))
     assert not np.shares_memory(again.embeddings, emb.embeddings)
     assert again.get_config() == bag.get_config()
+
+
+class LeadingBack(pe.regularizers.L2):
+    """Of a table, with a way from there to a layer."""
+
+
+def test_a_layer_that_its_table_leads_back_to_is_collected(layer):
+    regularizer = LeadingBack()
+    made = layer(3, 2, embeddings_regularizer=regularizer)
+    regularizer.layer = made
+    there = weakref.ref(made)
+    del made, regularizer
+    gc.collect()
+    assert there() is None

@@ -145,6 +145,80 @@ def test_rmsprop_where_every_batch_has_every_row(table, rng):
     np.testing.assert_allclose(ours.embeddings, theirs.get_weights()[0], **LOOSE)
 
 
+@pytest.mark.parametrize(
+    "penalties",
+    [
+        {},
+        {"initial_accumulator_value": 0.0},
+        {"l1_regularization_strength": 2.0},
+        {"l2_regularization_strength": 0.5},
+        {"l2_shrinkage_regularization_strength": 2**-4},
+        {"beta": 2.0},
+        {"learning_rate_power": -1.0},
+        {"learning_rate_power": -0.25},
+        {"learning_rate_power": 0.0},
+        {
+            "learning_rate_power": -0.75,
+            "initial_accumulator_value": 0.25,
+            "l1_regularization_strength": 1.0,
+            "l2_regularization_strength": 0.25,
+            "l2_shrinkage_regularization_strength": 2**-5,
+            "beta": 0.5,
+        },
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"], indirect=True)
+def test_ftrl_where_every_batch_has_every_row(table, rng, penalties):
+    ours, theirs = layers(table)
+    optimizer = pe.SparseFTRL(ours, 2**-4, **penalties)
+    keras_optimizer = keras.optimizers.Ftrl(2**-4, **penalties)
+    train(table, rng, ours, theirs, optimizer, keras_optimizer, every_row=True)
+    trained = theirs.get_weights()[0]
+    np.testing.assert_allclose(ours.embeddings, trained, **LOOSE)
+    assert np.abs(trained - table).mean() > 0.1
+    if penalties.get("l1_regularization_strength"):
+        zero = trained == 0
+        assert 0 < zero.mean() < 1
+        np.testing.assert_array_equal(ours.embeddings == 0, zero)
+
+
+@pytest.mark.parametrize("decay", [0.0, 2**-4])
+@pytest.mark.parametrize("betas", [(0.875, 1 - 2**-7), (0.5, 0.75)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"], indirect=True)
+def test_lion_where_every_batch_has_every_row(table, rng, betas, decay):
+    ours, theirs = layers(table)
+    optimizer = pe.SparseLion(ours, 2**-7, *betas, weight_decay=decay)
+    keras_optimizer = keras.optimizers.Lion(2**-7, *betas, weight_decay=decay)
+    train(table, rng, ours, theirs, optimizer, keras_optimizer, every_row=True)
+    np.testing.assert_allclose(ours.embeddings, theirs.get_weights()[0], **LOOSE)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("Ftrl", {"initial_accumulator_value": 0.125}), ("Lion", {})], ids=str
+)
+def test_rows_without_a_gradient_rest_here(table, rng, name, arguments):
+    layer, keras_layer = layers(table)
+    optimizer = {"Ftrl": pe.SparseFTRL, "Lion": pe.SparseLion}[name](layer, 2**-4, **arguments)
+    keras_optimizer = getattr(keras.optimizers, name)(2**-4, **arguments)
+    seen, unseen = np.arange(20), np.arange(20, ROWS)
+    tables = []
+    for ids in (np.arange(ROWS), seen):
+        grad = rng.standard_normal((len(ids), DIM)).astype(table.dtype)
+        optimizer.step(layer.backward(ids, grad))
+        dense = np.zeros_like(table)
+        dense[ids] = grad
+        keras_optimizer.apply_gradients(
+            [(tf.convert_to_tensor(dense), keras_layer.trainable_variables[0])]
+        )
+        tables.append((layer.embeddings.copy(), keras_layer.get_weights()[0]))
+    (our_first, their_first), (our_second, their_second) = tables
+    assert_close(our_second[seen], their_second[seen])
+    np.testing.assert_array_equal(our_second[unseen], our_first[unseen])
+    # Keras's Lion goes on with the moments; FTRL's weights follow from sums that a 0 leaves alone.
+    assert (their_second[unseen] != their_first[unseen]).any() == (name == "Lion")
+
+
 @pytest.mark.parametrize("decay", [0.0, 2**-4])
 @pytest.mark.parametrize("dtype", ["float32", "float64"], indirect=True)
 def test_exact_adam_where_few_rows_are_in_a_batch(table, rng, decay):

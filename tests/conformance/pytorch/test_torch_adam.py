@@ -1,8 +1,10 @@
 """`pyembed.torch.SparseAdam` in the place of `torch.optim.SparseAdam`."""
 
+import copy
+
 import pytest
 
-from conformance.pytorch.peer import torch
+from conformance.pytorch.peer import pt, torch
 from conformance.pytorch.training import batches, close, close_state, model, train
 from pyembed.torch import SparseAdam
 
@@ -223,6 +225,27 @@ def test_a_refused_step_changes_nothing():
         optimizer.step()
     assert torch.equal(first.weight, before)
     assert not optimizer.state
+
+
+@pytest.mark.parametrize("update", ["lazy", "exact"])
+def test_an_index_outside_one_parameter_leaves_all_as_they_were(update):
+    embs = [pt.Embedding(40, 6, sparse=True) for _ in range(2)]
+    twin = copy.deepcopy(embs[0])
+    optimizer = SparseAdam([emb.weight for emb in embs], update=update)
+    before = [emb.weight.detach().clone() for emb in embs]
+    for emb in (*embs, twin):
+        emb(torch.tensor([1])).sum().backward()
+    embs[1].weight.grad = torch.sparse_coo_tensor(
+        torch.tensor([[40]]), torch.ones(1, 6), (40, 6), check_invariants=False
+    )
+    with pytest.raises(IndexError, match="id 40 at position 0 is outside a table of 40 rows"):
+        optimizer.step()
+    assert all(torch.equal(emb.weight, then) for emb, then in zip(embs, before, strict=True))
+    assert not optimizer.state
+    embs[1].weight.grad = None
+    for o in (optimizer, SparseAdam([twin.weight], update=update)):
+        o.step()
+    assert torch.equal(embs[0].weight, twin.weight)
 
 
 @pytest.mark.parametrize("wanted", ["half", "transposed"])

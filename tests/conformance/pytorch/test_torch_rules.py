@@ -1,7 +1,9 @@
 """The formulas of `pyembed.torch`'s other optimizers, beside torch's."""
 
+import numpy as np
 import pytest
 
+import pyembed as pe
 from conformance.pytorch.peer import pt, torch
 from conformance.pytorch.training import batches, close, close_state, model, train
 
@@ -81,6 +83,84 @@ def test_row_wise_adagrad():
     assert optimizer.state[emb.weight]["sum"][3] == 8.25
 
 
+FTRL = {"lr": 0.1, "lr_power": -0.6, "l1": 0.01, "l2": 0.02, "l2_shrinkage": 0.03, "beta": 0.4}
+KERAS_FTRL = (0.1, -0.6, 0.1, 0.01, 0.02, 0.03, 0.4)
+MOMENTS = {"exp_avg": "m", "exp_avg_sq": "v"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "options", "numpys", "names"),
+    [
+        (pt.SparseSGD, {}, lambda emb: pe.SparseSGD(emb, 1e-3), {}),
+        (
+            pt.SparseSGD,
+            {"momentum": 0.9, "nesterov": True},
+            lambda emb: pe.SparseSGD(emb, 1e-3, 0.9, nesterov=True),
+            {"momentum_buffer": "momentum"},
+        ),
+        (
+            pt.SparseAdagrad,
+            {"initial_accumulator_value": 0.1},
+            lambda emb: pe.SparseAdagrad(emb, 0.01, epsilon=1e-10),
+            {"sum": "accumulator"},
+        ),
+        (
+            pt.SparseRowWiseAdagrad,
+            {"initial_accumulator_value": 0.1},
+            lambda emb: pe.SparseRowWiseAdagrad(emb, 0.01, epsilon=1e-10),
+            {"sum": "accumulator"},
+        ),
+        (
+            pt.SparseAdam,
+            {"weight_decay": 0.1},
+            lambda emb: pe.SparseAdam(emb, epsilon=1e-8, weight_decay=0.1),
+            MOMENTS,
+        ),
+        (
+            pt.SparseAdam,
+            {"update": "exact"},
+            lambda emb: pe.SparseAdam(emb, epsilon=1e-8, update="exact"),
+            MOMENTS,
+        ),
+        (pt.SparseFTRL, {}, pe.SparseFTRL, {"accumulator": "accumulator", "linear": "linear"}),
+        (
+            pt.SparseFTRL,
+            FTRL,
+            lambda emb: pe.SparseFTRL(emb, *KERAS_FTRL),
+            {"accumulator": "accumulator", "linear": "linear"},
+        ),
+        (pt.SparseLion, {}, lambda emb: pe.SparseLion(emb, 1e-4), {"exp_avg": "m"}),
+        (
+            pt.SparseLion,
+            {"lr": 0.01, "betas": (0.5, 0.8), "weight_decay": 0.1},
+            lambda emb: pe.SparseLion(emb, 0.01, 0.5, 0.8, weight_decay=0.1),
+            {"exp_avg": "m"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_the_same_bits_as_numpys(ours, options, numpys, names, dtype, maximize):
+    emb = model(dtype=dtype, module=pt.Embedding)
+    before = emb.weight.detach().clone()
+    twin = pe.Embedding.from_pretrained(before.numpy().copy(), trainable=True)
+    optimizer, other = ours(emb.parameters(), maximize=maximize, **options), numpys(twin)
+    generator = torch.Generator().manual_seed(4)
+    for ids in batches(1, 20):
+        grad = torch.randn(*ids.shape, 6, dtype=dtype, generator=generator)
+        optimizer.zero_grad()
+        emb(ids).backward(grad)
+        optimizer.step()
+        other.step(twin.backward(ids, -grad if maximize else grad))
+    found = optimizer.state_dict()["state"].get(0, {})
+    np.testing.assert_array_equal(emb.weight.detach(), twin.embeddings)
+    assert (emb.weight != before).any(1).tolist()[:20] == [True] * 20
+    [expected] = other.state_dict()["tables"]
+    assert found.keys() - {"step"} == names.keys()
+    for name, its in names.items():
+        np.testing.assert_array_equal(found[name], expected[its], strict=True)
+
+
 def test_plain_descent_keeps_no_state_and_older_states_load():
     emb = model()
     optimizer = pt.SparseSGD(emb.parameters())
@@ -103,6 +183,11 @@ def test_plain_descent_keeps_no_state_and_older_states_load():
         (pt.SparseAdagrad, {"lr_decay": -0.5}, "Invalid lr_decay value: -0.5"),
         (pt.SparseRowWiseAdagrad, {"eps": -0.5}, "Invalid epsilon value: -0.5"),
         (pt.SparseRMSprop, {"alpha": 1.0}, "Invalid alpha value: 1.0"),
+        (pt.SparseFTRL, {"lr": 0.0}, "Invalid learning rate: 0.0"),
+        (pt.SparseFTRL, {"lr_power": 0.5}, "Invalid lr_power value: 0.5"),
+        (pt.SparseFTRL, {"l1": -1.0}, "Invalid l1 value: -1.0"),
+        (pt.SparseLion, {"betas": (0.9, 1.0)}, "Invalid beta parameter at index 1: 1.0"),
+        (pt.SparseLion, {"weight_decay": -0.1}, "Invalid weight_decay value: -0.1"),
         (pt.SparseRMSprop, {"weight_decay": float("nan")}, "Invalid weight_decay value: nan"),
     ],
 )
@@ -111,7 +196,28 @@ def test_unusable_options_are_refused(ours, options, message):
         ours([torch.nn.Parameter(torch.ones(2, 2))], **options)
 
 
-@pytest.mark.parametrize("ours", [pt.SparseSGD, pt.SparseAdagrad, pt.SparseRMSprop])
+@pytest.mark.parametrize(
+    ("ours", "options", "lr", "message"),
+    [
+        (pt.SparseFTRL, {}, 0.0, "Invalid learning rate: 0.0"),
+        (pt.SparseLion, {"weight_decay": 2.0}, 0.5, "lr=0.5 times weight_decay=2 must be < 1"),
+    ],
+)
+def test_a_rate_that_became_unusable_is_refused(ours, options, lr, message):
+    emb = model()
+    before = emb.weight.detach().clone()
+    optimizer = ours(emb.parameters(), **options)
+    emb(torch.tensor([1])).sum().backward()
+    optimizer.param_groups[0]["lr"] = lr
+    with pytest.raises(ValueError, match=message):
+        optimizer.step()
+    assert torch.equal(emb.weight, before)
+    assert not optimizer.state
+
+
+@pytest.mark.parametrize(
+    "ours", [pt.SparseSGD, pt.SparseAdagrad, pt.SparseRMSprop, pt.SparseFTRL, pt.SparseLion]
+)
 def test_what_only_torch_can_train_is_refused(ours):
     p = torch.nn.Parameter(torch.ones(4, 6, dtype=torch.float16))
     optimizer = ours([p])

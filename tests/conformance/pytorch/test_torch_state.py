@@ -1,5 +1,6 @@
 """Saving, loading and copying the state of optimizers of `pyembed.torch`."""
 
+import contextlib
 import copy
 import io
 import pickle
@@ -8,6 +9,7 @@ import pytest
 
 from conformance.pytorch.peer import pt, torch
 from conformance.pytorch.training import batches, close, close_state, model, train
+from pyembed import _core
 
 PEERS = {
     pt.SparseAdam: (torch.optim.SparseAdam, {"lr": 0.05}),
@@ -22,6 +24,8 @@ OURS = [
     (pt.SparseRowWiseAdagrad, {}),
     (pt.SparseRMSprop, {}),
     (pt.SparseSGD, {"momentum": 0.9}),
+    (pt.SparseFTRL, {"l1": 0.01}),
+    (pt.SparseLion, {"weight_decay": 0.1}),
 ]
 quiet = pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
 
@@ -97,6 +101,33 @@ def test_moments_are_tensors_that_share_memory():
     optimizer.step()
     expected = torch.full((6,), 1e-3)
     torch.testing.assert_close((before - emb.weight)[1].detach(), expected, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(("ours", "options"), OURS)
+def test_a_step_that_was_made_is_noted_whatever_comes_after_it(ours, options, monkeypatch):
+    made = []
+    for step in (_core.step, interrupted_after(_core.step)):
+        monkeypatch.setattr(_core, "step", step)
+        emb = model()
+        optimizer = ours(emb.parameters(), **options)
+        for ids in batches(1, 3):
+            optimizer.zero_grad()
+            emb(ids).pow(2).sum().backward()
+            with contextlib.suppress(KeyboardInterrupt):
+                optimizer.step()
+        made.append((emb.weight, optimizer))
+    (weight, optimizer), (again, further) = made
+    assert torch.equal(weight, again)
+    assert weight._version == again._version
+    close_state(further, optimizer)
+
+
+def interrupted_after(step):
+    def stop(updates):
+        step(updates)
+        raise KeyboardInterrupt
+
+    return stop
 
 
 def test_a_state_of_another_shape_is_refused():

@@ -1,0 +1,34 @@
+// The first stage of a gradient: what one backward call was given.
+#pragma once
+
+#include "element/element.h"
+#include "keys/ids.h"
+#include "lookup/bags.h"
+#include "lookup/dropout.h"
+#include "lookup/pooling.h"
+
+namespace pyembed {
+
+// Nothing is copied, nothing computed but the winners of max pooling. A plain lookup is a bag of length 1 for
+// each id, summed. A source is a row of `gradient` with a coefficient or a choice of its own: one a bag, or
+// one an id.
+template <class T>
+struct BackwardCall {
+    Ids ids;
+    Bags bags;
+    Pooling pooling;
+    const T* weights;        // (ids,) or null
+    Rows<const T> gradient;  // (bags, D)
+    double scale;
+    bool by_frequency;           // each id's gradient is divided by how often its row stands in ids
+    Dropout dropout;             // its scale is in `scale`
+    const Position<T>* winners;  // (bags, D): the position of its bag that gave each element, or null
+
+    bool is_by_id() const { return weights != nullptr || by_frequency || winners != nullptr; }
+    i64 sources() const { return is_by_id() ? ids.count : bags.count; }
+    bool has_coefficients() const {
+        return weights != nullptr || by_frequency || divides(pooling) || scale != 1.0;
+    }
+};
+
+}  // namespace pyembed

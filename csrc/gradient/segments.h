@@ -1,0 +1,46 @@
+// The last stage of a gradient: its summands sorted, one segment a row.
+#pragma once
+
+#include <vector>
+
+#include "base/threads.h"
+#include "gradient/summands.h"
+
+namespace pyembed {
+
+// With all that a pass over the segments needs: making it may fail, using it cannot.
+template <class T>
+class Segments {
+  public:
+    explicit Segments(Summands<T> summands);
+    Segments(const Segments&) = delete;
+    Segments& operator=(const Segments&) = delete;
+
+    i64 dim() const { return view_.summands.dim; }
+    const SegmentsView<T>& view() const { return view_; }
+
+    // Deals the segments to a team: f(view, begin, end, scratch, member) for blocks of pairs; scratch (dim,).
+    template <class F>
+    void for_each_block(F f) const {
+        parallel_blocks(view_.summands.count, block, threads_, [&](i64 begin, i64 end, int member) {
+            f(view_, begin, end, scratch_.template as<T>() + member * scratch_stride_, member);
+        });
+    }
+    int threads() const { return threads_; }
+
+    static constexpr i64 block = 256;
+
+  private:
+    void find_long_segments();
+    void sum_chunks();
+
+    Summands<T> summands_;
+    SegmentsView<T> view_{};
+    std::vector<LongSegment> long_segments_;
+    Buffer chunk_sums_;
+    int threads_ = 1;
+    i64 scratch_stride_ = 0;
+    Buffer scratch_;  // a row for each thread
+};
+
+}  // namespace pyembed

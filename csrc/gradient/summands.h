@@ -1,0 +1,64 @@
+// The second stage of a gradient: every summand of several backward calls, in order of position.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/row_set.h"
+#include "gradient/backward_call.h"
+#include "gradient/views.h"
+
+namespace pyembed {
+
+struct BadCall {
+    std::size_t call;
+    BadId id;
+};
+
+// Borrows the upstream gradients themselves.
+template <class T>
+class Summands {
+  public:
+    // Reads and checks all ids. Ids without a row, and rows in `frozen`, have no gradient and are left out.
+    // Throws std::length_error where rows x sources do not fit into 64 bits.
+    std::optional<BadCall> collect(const std::vector<BackwardCall<T>>& calls, const IdRule& rule,
+                                   const RowSet& frozen);
+
+    // Sorts them by row, within a row in order of position.
+    void sort();
+
+    i64 count() const { return count_; }
+    i64 dim() const { return dim_; }
+    SummandsView<T> view() const {
+        return {pairs_.as<u64>(),
+                count_,
+                source_bits_,
+                dim_,
+                base_.data,
+                base_.stride,
+                sources_.template as<const T*>(),
+                coefs_.template as<T>(),
+                winners_.template as<const Position<T>*>(),
+                positions_.template as<Position<T>>()};
+    }
+
+  private:
+    // Returns the number of sources.
+    i64 reserve(const std::vector<BackwardCall<T>>& calls);
+
+    i64 count_ = 0;
+    i64 dim_ = 0;
+    int row_bits_ = 0;
+    int source_bits_ = 0;
+    Rows<const T> base_{};
+    // What view() has; null where nothing needs it.
+    Buffer pairs_;
+    Buffer sources_;
+    Buffer coefs_;
+    Buffer winners_;
+    Buffer positions_;
+    Buffer everywhere_;  // (D,) zeros: the winners of sources that count in every column, at position 0
+};
+
+}  // namespace pyembed

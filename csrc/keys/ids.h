@@ -1,0 +1,47 @@
+// What an id means: which row of the table, or none.
+#pragma once
+
+#include <optional>
+
+#include "base/views.h"
+
+namespace pyembed {
+
+// Ids (count,), contiguous, read where they lie in one of three integer types.
+enum class IdType { int32, int64, uint64 };
+
+struct Ids {
+    const void* data;
+    i64 count;
+    IdType type;
+};
+
+// What an id outside the table does; the names stand in the order of the enumeration.
+enum class OutOfRange { raise, clip, zero, wrap };
+constexpr const char* out_of_range_names[] = {"raise", "clip", "zero", "wrap"};
+
+// How a table of `rows` rows reads ids. `padding` is a row that counts for nothing, or no_row.
+struct IdRule {
+    i64 rows;
+    OutOfRange out_of_range;
+    i64 padding;
+};
+
+// The first id outside the table, where that is an error.
+struct BadId {
+    i64 position;
+    u64 bits;  // the id, widened; to be read as signed unless the ids are uint64
+    bool is_unsigned;
+};
+
+// Reads every id once, before anything is written. Nothing is refused unless `rule` says raise.
+std::optional<BadId> find_bad_id(const Ids& ids, const IdRule& rule);
+
+// As above for the ids [begin, end), in the calling thread.
+std::optional<BadId> find_bad_id(const Ids& ids, const IdRule& rule, i64 begin, i64 end);
+
+// rows (end - begin,): the row of each id in [begin, end), no_row for an id that stands for a row of zeros.
+// Ids that find_bad_id would refuse become no_row, so that a caller who changes ids under us reads zeros.
+void resolve_ids(const Ids& ids, const IdRule& rule, i64 begin, i64 end, i64* rows);
+
+}  // namespace pyembed

@@ -1,0 +1,127 @@
+#include <cstdlib>
+
+#include "base/buffer.h"
+#include "base/fork.h"
+#include "base/threads.h"
+#include "python/arguments.h"
+#include "python/bind.h"
+#include "simd/instruction_set.h"
+#include "storage/anonymous.h"
+#include "table/fill.h"
+
+namespace pyembed {
+namespace {
+
+// A zeroed table whose memory is touched only where it is written.
+py::array zeros(const Shape& shape, const std::string& dtype) {
+    const py::dtype type(dtype);
+    const py::ssize_t item = type.itemsize();
+    py::ssize_t bytes = item;
+    for (const py::ssize_t axis : shape) {
+        if (axis < 0) throw py::value_error("shape " + shape_text(shape) + " has a negative axis");
+        if (axis > 0 && bytes > PTRDIFF_MAX / axis)
+            throw py::value_error("shape " + shape_text(shape) + " has more bytes than an address can count");
+        bytes *= axis;
+    }
+    const std::size_t size = static_cast<std::size_t>(bytes);
+    std::unique_ptr<AnonymousMemory> memory;
+    try {
+        memory = std::make_unique<AnonymousMemory>(size);
+    } catch (const std::bad_alloc&) {
+        PyErr_Format(PyExc_MemoryError, "an array of shape %s needs %zu bytes, which are not to be had",
+                     shape_text(shape).c_str(), size);
+        throw py::error_already_set();
+    }
+    void* const data = memory->data();
+    const py::capsule owner(memory.get(), [](void* dying) { delete static_cast<AnonymousMemory*>(dying); });
+    (void)memory.release();
+    return py::array(type, shape, data, owner);
+}
+
+template <class Fill>
+void fill(py::handle array, Fill fill_rows) {
+    std::visit(
+        [&](auto rows) {
+            const py::gil_scoped_release no_gil;
+            fill_rows(rows);
+        },
+        matrix_argument(array, "array", true));
+}
+
+const char* build_name() {
+#if defined(__clang__)
+    return "clang " __clang_version__;
+#elif defined(__GNUC__)
+    return "gcc " __VERSION__;
+#else
+    return "msvc";
+#endif
+}
+
+constexpr bool has_openmp =
+#if defined(_OPENMP)
+    true;
+#else
+    false;
+#endif
+
+py::dict config() {
+    using namespace py::literals;
+    return py::dict("threads"_a = max_threads(), "openmp"_a = has_openmp, "forked"_a = is_forked_child(),
+                    "isa"_a = instruction_set(), "isa_available"_a = instruction_sets(),
+                    "compiler"_a = build_name());
+}
+
+}  // namespace
+}  // namespace pyembed
+
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+    using namespace pyembed;
+    const char* const wanted = std::getenv("PYEMBED_ISA");
+    try {
+        choose_instruction_set(wanted != nullptr ? wanted : "");
+    } catch (const std::invalid_argument& error) {
+        throw py::import_error(error.what());
+    }
+
+    module.attr("__version__") = PYEMBED_VERSION;
+    const auto names = [](const auto& all) {
+        return py::tuple(py::cast(std::vector<std::string>(std::begin(all), std::end(all))));
+    };
+#define PYEMBED_NAME(E) Element<E>::name,
+    const char* const elements[] = {PYEMBED_FOR_ELEMENTS(PYEMBED_NAME)};
+#undef PYEMBED_NAME
+    module.attr("elements") = names(elements);
+    module.attr("modes") = names(pooling_names);
+    module.attr("policies") = names(out_of_range_names);
+    bind_table(module);
+    bind_lookup(module);
+    bind_gradient(module);
+    bind_optimizers(module);
+
+    module.def("zeros", zeros, py::arg("shape"), py::arg("dtype"));
+    module.def(
+        "fill_uniform",
+        [](py::handle array, u64 seed, i64 first_row, double low, double high) {
+            fill(array, [=](auto rows) { fill_uniform(rows, seed, first_row, low, high); });
+        },
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("low"), py::arg("high"));
+    module.def(
+        "fill_normal",
+        [](py::handle array, u64 seed, i64 first_row, double mean, double stddev) {
+            fill(array, [=](auto rows) { fill_normal(rows, seed, first_row, mean, stddev); });
+        },
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("mean"), py::arg("stddev"));
+    module.def(
+        "fill_truncated_normal",
+        [](py::handle array, u64 seed, i64 first_row, double mean, double stddev) {
+            fill(array, [=](auto rows) { fill_truncated_normal(rows, seed, first_row, mean, stddev); });
+        },
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("mean"), py::arg("stddev"));
+
+    module.def("set_num_threads", set_max_threads, py::arg("n"));
+    module.def("get_num_threads", max_threads);
+    module.def("follow_num_threads", follow_max_threads, py::arg("n"));
+    module.def("config", config);
+    module.def("release_memory", release_memory);
+}

@@ -1,0 +1,43 @@
+// Whole tables, or ranges of their rows, written at once.
+#pragma once
+
+#include <algorithm>
+
+#include "base/threads.h"
+#include "base/views.h"
+
+namespace pyembed {
+
+// dst (V, D) = 0
+template <class T>
+void fill_zeros(Rows<T> dst);
+
+// out (rows, D) = draws that depend on (seed, first_row + row, column) alone: any range of rows of a table
+// can be filled by itself, at any number of threads. Philox4x32-10 (Salmon et al. 2011).
+template <class E>
+void fill_uniform(Rows<E> out, u64 seed, i64 first_row, double low, double high);
+template <class E>
+void fill_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stddev);
+// The normal distribution between mean - 2 stddev and mean + 2 stddev alone
+template <class E>
+void fill_truncated_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stddev);
+
+// Calls f(first, last) for ranges that cover the rows [0, rows) of so many bytes each, which it moves once.
+template <class F>
+void for_row_ranges(i64 rows, i64 row_bytes, F f) {
+    const i64 block = 1 + (256 << 10) / (row_bytes + 1);
+    parallel_blocks(rows, block, threads_for(rows * row_bytes),
+                    [&](i64 begin, i64 end, int) { f(begin, end); });
+}
+
+// to (V, D) = from (V, D), but for the rows that is_left_out(row) says.
+template <class T, class IsLeftOut>
+void copy_rows_but(Rows<const T> from, Rows<T> to, IsLeftOut is_left_out) {
+    const i64 row_bytes = to.dim * static_cast<i64>(sizeof(T));
+    for_row_ranges(to.rows, 2 * row_bytes, [&](i64 begin, i64 end) {
+        for (i64 row = begin; row < end; ++row)
+            if (!is_left_out(row)) std::copy_n(from.row(row), to.dim, to.row(row));
+    });
+}
+
+}  // namespace pyembed

@@ -1,0 +1,419 @@
+"""What `Embedding` and `EmbeddingBag` share: a table, and arguments that are the layer's own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from pyembed import _arrays, _checks, constraints, initializers, regularizers
+from pyembed._core import BackwardCall
+from pyembed.lookup import Lookup
+from pyembed.sparse_grad import SparseGrad
+from pyembed.table import Shared, Table
+
+_Layer = TypeVar("_Layer", bound="TableLayer")
+_Value = TypeVar("_Value")
+
+
+class Delegated(Generic[_Value]):
+    """An attribute that a part of the layer has, its table or its lookup.
+
+    It was checked when that was made, and the compiled core may have its own copy: a new value
+    would be half heard.
+    """
+
+    def __init__(self, part: str, name: str) -> None:
+        self._part, self._name = part, name
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._shown = name
+
+    def __get__(self, layer: object, owner: type) -> _Value:
+        if layer is None:
+            return self  # type: ignore[return-value]
+        value: _Value = getattr(getattr(layer, self._part), self._name)
+        return value
+
+    def __set__(self, layer: object, value: object) -> None:
+        raise AttributeError(
+            f"{self._shown} cannot be changed once the {type(layer).__name__} is made"
+        )
+
+
+class TableLayer:
+    """A table of rows with the arguments of `Embedding`; see there."""
+
+    _table: Table
+    _lookup: Lookup
+    _counts: ClassVar[dict[str, itertools.count[int]]] = {}
+
+    input_dim = Delegated[int]("_table", "rows")
+    output_dim = Delegated[int]("_table", "dim")
+    dtype = Delegated[str]("_table", "dtype")
+    padding_idx = Delegated[int | None]("_table", "padding_idx")
+    out_of_range = Delegated[str]("_table", "out_of_range")
+    max_norm = Delegated[float | None]("_table", "max_norm")
+    norm_type = Delegated[float]("_table", "norm_type")
+    seed = Delegated[int | None]("_table", "seed")
+    embeddings_initializer = Delegated[Callable[..., Any]]("_table", "initializer")
+    embeddings_regularizer = Delegated[Callable[..., Any] | None]("_table", "regularizer")
+    embeddings_constraint = Delegated[Callable[..., Any] | None]("_table", "constraint")
+    scale_grad_by_freq = Delegated[bool]("_lookup", "by_frequency")
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: initializers.InitializerLike = "uniform",
+        embeddings_regularizer: regularizers.RegularizerLike | None = None,
+        activity_regularizer: regularizers.RegularizerLike | None = None,
+        embeddings_constraint: constraints.ConstraintLike | None = None,
+        mask_zero: bool = False,
+        input_length: int | tuple[int, ...] | None = None,
+        *,
+        weights: Any = None,
+        trainable: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        out_of_range: str = "raise",
+        dtype: DTypeLike = "float32",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._table = Table.create(
+            input_dim,
+            output_dim,
+            embeddings_initializer=embeddings_initializer,
+            embeddings_regularizer=embeddings_regularizer,
+            embeddings_constraint=embeddings_constraint,
+            weights=weights,
+            padding_idx=padding_idx,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            out_of_range=out_of_range,
+            dtype=dtype,
+            seed=seed,
+        )
+        self._set_own(mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name)
+        self.trainable = trainable
+
+    def _set_own(
+        self,
+        mask_zero: bool,
+        input_length: int | tuple[int, ...] | None,
+        activity_regularizer: regularizers.RegularizerLike | None,
+        scale_grad_by_freq: bool,
+        name: str | None,
+    ) -> None:
+        """Set what is not the table's: layers that share one may differ in it."""
+        self.mask_zero = bool(mask_zero)
+        self.input_length = _length(input_length)
+        self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
+        self._lookup = Lookup(self._table, by_frequency=bool(scale_grad_by_freq))
+        self.name = self._default_name() if name is None else str(name)
+
+    @classmethod
+    def _sharing(cls: type[_Layer], emb: TableLayer, mask_zero: bool | None, *own: Any) -> _Layer:
+        if not isinstance(emb, TableLayer):
+            raise TypeError(
+                f"emb must be a layer (Embedding, EmbeddingBag), not {type(emb).__name__}"
+            )
+        made = cls.__new__(cls)
+        made._table = emb._table
+        made._set_own(emb.mask_zero if mask_zero is None else mask_zero, *own)
+        return made
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the table has a gradient; settable, but to False alone where it is read-only.
+
+        It is the table's: all layers that share one agree.
+        """
+        return self._table.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._table.set_trainable(value, self.name)
+
+    def freeze(self, rows: ArrayLike) -> None:
+        """Keep rows as they are: no gradient, no update, no decay, no rescaling by `max_norm`.
+
+        In a bag they count as before. The table's other layers keep them too.
+
+        Parameters
+        ----------
+        rows : array_like of int
+
+        Raises
+        ------
+        IndexError
+            If one is outside the table; nothing is frozen then.
+        TypeError
+            If `rows` are not integers.
+        """
+        self._table.freeze(rows)
+
+    def unfreeze(self, rows: ArrayLike | None = None) -> None:
+        """Let frozen rows have gradients again.
+
+        Parameters
+        ----------
+        rows : array_like of int, optional
+            Frozen or not; all where None.
+
+        Raises
+        ------
+        IndexError, TypeError
+            As `freeze`.
+        """
+        self._table.unfreeze(rows)
+
+    @property
+    def frozen_rows(self) -> NDArray[np.int64]:
+        """The rows that `freeze` keeps, ascending."""
+        return self._table.frozen_rows()
+
+    def grow(self, new_input_dim: int) -> None:
+        """Add rows to the table, and to the state of its optimizer.
+
+        The initializer makes the new rows: those that a table of `new_input_dim` rows has there.
+        (One that cannot make a range of rows alone makes all of that table.) They have no optimizer
+        state; step counts go on.
+
+        The table moves into new memory, so `embeddings` is another view from now on; a matrix that
+        it shared by `from_pretrained` is no longer part of it. There must be memory for the old and
+        the new table while rows are copied.
+
+        Parameters
+        ----------
+        new_input_dim : int
+            At least `input_dim`.
+
+        Raises
+        ------
+        ValueError
+            If it is none; nothing has changed then.
+        """
+        self._table.grow_to(new_input_dim)
+
+    @property
+    def embeddings(self) -> NDArray[Any]:
+        """The live table, an ndarray view ``(input_dim, output_dim)``: what is written counts.
+
+        It is written in place, as in ``emb.embeddings[:] = values`` or ``emb.embeddings *= 2``.
+        With an optimizer ``SparseAdam(update="exact")``, all rows are brought up to date first:
+        take a fresh view after a step, and write only through that.
+        """
+        self._table.settle()
+        return self._table.array.view(np.ndarray)
+
+    @embeddings.setter
+    def embeddings(self, value: NDArray[Any]) -> None:
+        # Python assigns the result of ``emb.embeddings *= 2``: the table itself, written already.
+        table = self._table.array
+        if not isinstance(value, np.ndarray) or (
+            value.__array_interface__["data"] != table.__array_interface__["data"]
+            or value.shape != table.shape
+        ):
+            raise AttributeError(
+                "a table never moves: write into it with emb.embeddings[:] = values"
+            )
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return `embeddings`, by NumPy's rules: ``numpy.asarray(emb)`` is the live table."""
+        table = self.embeddings
+        if dtype is None or np.dtype(dtype) == table.dtype:
+            return table.copy() if copy else table
+        if copy is False:
+            raise ValueError(f"a {np.dtype(dtype)} array of a {table.dtype} table is a copy")
+        return table.astype(dtype)
+
+    @classmethod
+    def from_pretrained(
+        cls: type[_Layer],
+        matrix: Any,
+        *,
+        trainable: bool = False,
+        copy: bool = False,
+        **kwargs: Any,
+    ) -> _Layer:
+        """Make a layer from a matrix of rows.
+
+        Parameters
+        ----------
+        matrix : ndarray, shape (input_dim, output_dim)
+            float32 or float64; or an array of another library on the CPU, such as a tensor of
+            PyTorch, by DLPack or the buffer protocol. Without a copy, rows must be contiguous; a
+            read-only matrix (a memory map, say) serves a layer that is not trainable.
+        trainable : bool
+        copy : bool
+            False: `matrix` becomes the table, sharing its memory. True: it is copied, and cast
+            where `dtype` is given.
+        **kwargs
+            Further arguments of the layer.
+
+        Raises
+        ------
+        TypeError
+            If `matrix` is no array of the dtype wanted and cannot be cast without a copy.
+        ValueError
+            If its shape or layout does not allow sharing, or it is read-only and trainable.
+        """
+        read = _arrays.as_array if copy else _arrays.shared_array
+        array = read(matrix, "matrix")
+        if array.ndim != 2:
+            raise ValueError(f"matrix must have two axes (rows, dim), not shape {array.shape}")
+        dtype = kwargs.pop("dtype", None) if copy else kwargs.get("dtype")
+        kwargs["dtype"] = _checks.float_dtype(array.dtype if dtype is None else dtype)
+        if not copy and array.dtype != kwargs["dtype"]:
+            raise TypeError(
+                f"matrix is {array.dtype}: a {kwargs['dtype']} table of it needs copy=True"
+            )
+        weights = array if copy else Shared(array)
+        return cls(*array.shape, weights=weights, trainable=trainable, **kwargs)
+
+    @classmethod
+    def from_config(cls: type[_Layer], config: dict[str, Any]) -> _Layer:
+        """Make a new layer, freshly initialised, from what `get_config` returned."""
+        return cls(**config)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make a layer like this one; its values are not among them."""
+        return {
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
+            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
+            "mask_zero": self.mask_zero,
+            "input_length": self.input_length,
+            "trainable": self.trainable,
+            "padding_idx": self.padding_idx,
+            "max_norm": self.max_norm,
+            "norm_type": self.norm_type,
+            "scale_grad_by_freq": self.scale_grad_by_freq,
+            "out_of_range": self.out_of_range,
+            "dtype": self.dtype,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    def compute_mask(self, ids: ArrayLike) -> NDArray[np.bool_] | None:
+        """Return ``ids != 0`` where `mask_zero` is set, else None."""
+        if not self.mask_zero:
+            return None
+        ids = np.asarray(ids)
+        if ids.dtype.kind not in "iu" and ids.size:
+            raise TypeError(f"ids must be integers, not {ids.dtype}")
+        return np.asarray(ids != 0)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(input_dim={self.input_dim}, output_dim={self.output_dim}, "
+            f"dtype={self.dtype!r}, name={self.name!r})"
+        )
+
+    @property
+    def _lengths(self) -> tuple[int, ...]:
+        """The lengths that ids' last axes must have."""
+        if self.input_length is None:
+            return ()
+        return self.input_length if isinstance(self.input_length, tuple) else (self.input_length,)
+
+    def _check_length(self, ids: ArrayLike) -> None:
+        shape = np.shape(ids)
+        lengths = self._lengths
+        if len(shape) < len(lengths) or shape[len(shape) - len(lengths) :] != lengths:
+            axes = "axis" if len(lengths) == 1 else "axes"
+            raise ValueError(
+                f"ids have shape {shape}, but their last {axes} must be "
+                f"input_length={self.input_length}"
+            )
+
+    def _backward(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        *bag: Any,
+        dropping: tuple[float, int] | None = None,
+    ) -> SparseGrad:
+        """Return the table's gradient for a lookup, of bags or with dropout."""
+        if not self._table.trainable:
+            raise RuntimeError(
+                f"{self.name} is not trainable (trainable=False): it has no gradient"
+            )
+        if self.input_length is not None:
+            self._check_length(ids)
+        call = self._call(ids, grad_output, bag, dropping)
+        if self.activity_regularizer is not None:
+            output = self._lookup.gather_as_is(ids, *(bag or (None, None)), *(dropping or ()))
+            call = self._call(ids, self._with_activity(grad_output, output), bag, dropping)
+        return SparseGrad(self._table, (call,))
+
+    def _call(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        bag: tuple[Any, ...],
+        dropping: tuple[float, int] | None,
+    ) -> BackwardCall:
+        if dropping is not None:
+            return self._lookup.call_dropping(ids, grad_output, *dropping)
+        return self._lookup.call(ids, grad_output, *bag)
+
+    def _with_activity(self, grad_output: ArrayLike, output: NDArray[Any]) -> NDArray[Any]:
+        """Return the upstream gradient with that of the activity regularizer."""
+        regularizer = self.activity_regularizer
+        added = regularizers.gradient_of(regularizer, "activity_regularizer", output)
+        batch_size = output.dtype.type(max(_batch_size(output), 1))
+        return np.asarray(np.asarray(grad_output) + added / batch_size)
+
+    def _loss(self, ids: ArrayLike | None, *bag: Any) -> float:
+        """Return the loss of both regularizers for one lookup; of the table's alone without ids."""
+        if ids is None:
+            return self._loss_of_rows(None)
+        if self.input_length is not None:
+            self._check_length(ids)
+        output = self._lookup.gather_as_is(ids, *bag)
+        loss = self._loss_of_rows(ids)
+        if self.activity_regularizer is not None and output.size > 0:
+            loss += float(self.activity_regularizer(output)) / _batch_size(output)
+        return loss
+
+    def _loss_of_rows(self, ids: ArrayLike | None) -> float:
+        """Return the regularizer's loss over the distinct rows of ids, or over the table."""
+        regularizer = self.embeddings_regularizer
+        if regularizer is None:
+            return 0.0
+        if ids is None:
+            return float(regularizer(self.embeddings))
+        rows = np.unique(self._table.resolve(ids))
+        looked_up = Lookup(self._table).gather_as_is(rows[rows >= 0])
+        return float(regularizer(looked_up))
+
+    @classmethod
+    def _default_name(cls) -> str:
+        """Return a name numbered within the class, as Keras gives them: embedding, embedding_1."""
+        base = "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+        number = next(TableLayer._counts.setdefault(base, itertools.count()))
+        return f"{base}_{number}" if number else base
+
+
+def _batch_size(output: NDArray[Any]) -> int:
+    return len(output) if output.ndim > 1 else 1
+
+
+def _length(value: Any) -> int | tuple[int, ...] | None:
+    """Return a checked `input_length`."""
+    if value is None:
+        return None
+    if isinstance(value, (tuple, list)):
+        return tuple(_checks.integer(length, "input_length", 0) for length in value)
+    return _checks.integer(value, "input_length", 0)

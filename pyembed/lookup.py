@@ -1,0 +1,59 @@
+"""One way to look a table up, and the gradient of such a lookup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyembed import _core
+from pyembed._core import BackwardCall
+from pyembed.table import Table
+
+
+class Lookup(_core.Lookup):
+    """Rows of a table as they are (mode None), or pooled bag by bag.
+
+    NumPy's layers and PyTorch's modules call `gather`, `call` and `weight_gradient`, which are the
+    core's own: nothing lies between.
+    """
+
+    table: Table
+
+    @property
+    def needs_table(self) -> bool:
+        """Whether the gradient of the table depends on its values."""
+        return self.mode == "max"
+
+    def sparse_gradient(
+        self, calls: Sequence[BackwardCall]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return ids (n,) and values (n, D): one row an id, or each row once where there are bags.
+
+        Raises
+        ------
+        IndexError
+            If an id is outside the table.
+        """
+        # In bags, one row an id could be many times as large as what was given.
+        of = _core.expand if self.mode is None else _core.coalesce
+        return of(self.table, calls)
+
+    def dense_gradient(self, calls: Sequence[BackwardCall]) -> NDArray[Any]:
+        """Return the gradient as an array of the table's shape.
+
+        Raises
+        ------
+        IndexError
+            If an id is outside the table.
+        """
+        array = self.table.array
+        dense = _core.zeros(array.shape, array.dtype.name)
+        _core.to_dense(self.table, calls, dense, "auto")
+        return dense
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        how = (self.mode, self.include_last_offset, self.by_frequency)
+        return type(self), (self.table, *how)
