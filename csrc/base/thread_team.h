@@ -15,14 +15,25 @@ class ThreadTeam {
     template <class F>
     static void run(int members, F f) {
         ThreadTeam team(members);
-        const auto work = [&](int member) { f(member, members, [&] { team.wait(); }); };
+        const auto work = [&](int member) {
+            in_one() = true;
+            f(member, members, [&] { team.wait(); });
+            in_one() = false;
+        };
         std::vector<std::thread> others;
         for (int member = 1; member < members; ++member) others.emplace_back(work, member);
         work(0);
         for (std::thread& other : others) other.join();
     }
 
+    static bool is_in_one() { return in_one(); }
+
   private:
+    static bool& in_one() {
+        static thread_local bool is = false;
+        return is;
+    }
+
     explicit ThreadTeam(int members) : members_(members) {}
 
     void wait() {

@@ -30,13 +30,13 @@ inline int threads_for(i64 bytes) {
 }
 
 // Calls f(member, members, barrier) once in every thread of a team of at most `threads`; barrier() waits for
-// the whole team. f must not throw.
+// the whole team. A thread that is in a team already calls it alone. f must not throw.
 template <class F>
 void parallel(int threads, F f) {
 #if defined(PYEMBED_THREAD_TEAM)
-    if (threads > 1) return ThreadTeam::run(threads, f);
+    if (threads > 1 && !ThreadTeam::is_in_one()) return ThreadTeam::run(threads, f);
 #elif defined(_OPENMP)
-    if (threads > 1) {
+    if (threads > 1 && !omp_in_parallel()) {
         const auto barrier = [] {
 #pragma omp barrier
         };

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <stdexcept>
+
+#include "base/threads.h"
 
 namespace pyembed {
 namespace {
@@ -24,6 +27,47 @@ std::optional<BadCall> sort_gradient(const Update& update, AnySegments& sorted) 
         update.calls);
 }
 
+i64 bytes_of(const Update& update) {
+    i64 bytes = 0;
+    std::visit(
+        [&](const auto& calls) {
+            for (const auto& call : calls)
+                bytes += call.ids.count * call.gradient.dim * static_cast<i64>(sizeof(*call.gradient.data));
+        },
+        update.calls);
+    return bytes;
+}
+
+// Calls f(u) for each update, and rethrows what the first one threw. Many small tables are dealt to the
+// threads of a team, each to one alone, which then need not wait for each other; of few or large ones, each
+// has the whole team.
+template <class F>
+void for_each_update(const std::vector<Update>& updates, F f) {
+    i64 all = 0;
+    i64 largest = 0;
+    for (const Update& update : updates) {
+        all += bytes_of(update);
+        largest = std::max(largest, bytes_of(update));
+    }
+    const i64 count = static_cast<i64>(updates.size());
+    const int threads = threads_for(4 * all);
+    if (threads == 1 || count < 2 * threads || largest * threads > all) {
+        for (std::size_t u = 0; u < updates.size(); ++u) f(u);
+        return;
+    }
+    std::vector<std::exception_ptr> thrown(updates.size());
+    parallel_blocks(count, 1, threads, [&](i64 at, i64, int) {
+        const std::size_t u = static_cast<std::size_t>(at);
+        try {
+            f(u);
+        } catch (...) {
+            thrown[u] = std::current_exception();
+        }
+    });
+    for (const std::exception_ptr& error : thrown)
+        if (error) std::rethrow_exception(error);
+}
+
 // Always in one order, so that two steps cannot wait for each other.
 std::deque<TableLock::Alone> lock_alone(const std::vector<Update>& updates) {
     std::vector<const Table*> tables;
@@ -40,8 +84,10 @@ std::deque<TableLock::Alone> lock_alone(const std::vector<Update>& updates) {
 
 std::optional<BadUpdate> step(const std::vector<Update>& updates) {
     std::vector<AnySegments> gradients(updates.size());
+    std::vector<std::optional<BadCall>> bad(updates.size());
+    for_each_update(updates, [&](std::size_t u) { bad[u] = sort_gradient(updates[u], gradients[u]); });
     for (std::size_t u = 0; u < updates.size(); ++u)
-        if (const auto bad = sort_gradient(updates[u], gradients[u])) return BadUpdate{u, *bad};
+        if (bad[u]) return BadUpdate{u, *bad[u]};
 
     const std::deque<TableLock::Alone> locks = lock_alone(updates);
     for (const Update& update : updates) {
@@ -50,11 +96,11 @@ std::optional<BadUpdate> step(const std::vector<Update>& updates) {
         update.rule.reserve(update.table, update.state, update.state.t + 1);
     }
     // Nothing below can fail.
-    for (std::size_t u = 0; u < updates.size(); ++u) {
+    for_each_update(updates, [&](std::size_t u) {
         const Update& update = updates[u];
         const StepNumbers numbers{update.learning_rate, update.decay, ++update.state.t};
         update.rule.apply(update.table, update.state, gradients[u], numbers, update.regularization);
-    }
+    });
     return std::nullopt;
 }
 
