@@ -1,8 +1,8 @@
 """Two builds of pyembed beside each other.
 
 `python benchmarks/before_after.py OLD NEW`: interpreters of two environments with a build each.
-Both run the same jobs, in turns; printed is of each job the median of the ratios of times, new over old,
-and the 95 % interval of that median by bootstrap.
+Both run the same jobs, in turns; printed is of each job the median of the ratios of times, new over
+old, and the 95 % interval of that median by bootstrap.
 """
 
 from __future__ import annotations
