@@ -271,7 +271,7 @@ def test_a_state_saved_after_an_interrupt_can_be_loaded(monkeypatch, is_late):
     def interrupted(updates):
         if is_late:
             step(updates)
-        signal.raise_signal(signal.SIGINT)
+        signal.default_int_handler(signal.SIGINT, None)
 
     with monkeypatch.context() as patched:
         patched.setattr(_core, "step", interrupted)
