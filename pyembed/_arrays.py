@@ -18,8 +18,10 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If an array of another library cannot be read: on another device, or with a gradient.
+        If an array of another library cannot be read: on another device, or with a gradient; or if
+        it is a masked array, whose mask would be lost.
     """
+    _refuse_masked(value, name)
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)
@@ -32,6 +34,7 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
 
 def shared_array(value: Any, name: str) -> NDArray[Any]:
     """Return an array that shares the memory of `value`, an array of any library, or raise."""
+    _refuse_masked(value, name)
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__"):
@@ -48,6 +51,12 @@ def shared_array(value: Any, name: str) -> NDArray[Any]:
             f"memory, not {type(value).__name__}; copy=True takes what numpy.asarray does"
         ) from None
     return np.asarray(buffer)
+
+
+def _refuse_masked(value: Any, name: str) -> None:
+    """Refuse an array whose mask would be lost."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: give its data, or its compressed() elements")
 
 
 def _perhaps_writeable(value: Any, array: NDArray[Any]) -> NDArray[Any]:
@@ -105,3 +114,22 @@ def _row_blocks(array: NDArray[Any]) -> Iterator[slice]:
 def writeable(array: NDArray[Any]) -> NDArray[Any]:
     """Return the array, or a copy of one that became read-only, as pickled out of band."""
     return array if array.flags.writeable else array.copy()
+
+
+def share_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Return whether two arrays have an element in common; True where that is hard to tell."""
+    try:
+        return np.shares_memory(a, b, max_work=100_000)  # type: ignore[arg-type]
+    except RuntimeError:  # TooHardError, whose place differs between versions of NumPy
+        return True
+
+
+def bounds(array: NDArray[Any]) -> tuple[int, int]:
+    """Return the first address of an array's memory, and the one after its last."""
+    begin = end = int(array.__array_interface__["data"][0])
+    if array.size == 0:
+        return begin, end
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        reach = (length - 1) * stride
+        begin, end = begin + min(reach, 0), end + max(reach, 0)
+    return begin, end + array.itemsize

@@ -100,3 +100,8 @@ def float_dtype(value: Any, name: str = "dtype") -> str:
 def pooling_mode(value: Any) -> str:
     """Return `value` if it is a mode of bags, or raise ValueError."""
     return one_of(value, "mode", _core.modes)
+
+
+def summing_method(value: Any) -> str:
+    """Return `value` if it is a way to sum the rows of an id, or raise ValueError."""
+    return one_of(value, "method", ("auto", "sorted", "atomic"))

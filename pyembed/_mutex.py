@@ -3,6 +3,12 @@
 import os
 import threading
 import weakref
+from collections.abc import Callable
+from typing import TypeVar
+
+from pyembed._uninterrupted import uninterrupted
+
+_Result = TypeVar("_Result")
 
 
 class Mutex:
@@ -17,6 +23,23 @@ class Mutex:
     def __init__(self) -> None:
         self.held = threading.RLock()
         _living.add(self)
+
+    @property
+    def is_held_here(self) -> bool:
+        """Whether the calling thread holds it."""
+        held: bool = self.held._is_owned()  # type: ignore[attr-defined]
+        return held
+
+    def run_whole(self, body: Callable[[], _Result]) -> _Result:
+        """Return ``body()``, called with the lock; a signal is raised once that is whole."""
+        if self.is_held_here:
+            return body()  # by a function of the user's, called under the lock: nobody else could
+
+        def run() -> _Result:
+            with self.held:
+                return body()
+
+        return uninterrupted(run)
 
 
 _living: weakref.WeakSet[Mutex] = weakref.WeakSet()

@@ -101,7 +101,7 @@ def scatter_add(
     IndexError, TypeError, ValueError
         If an id, a dtype, or a shape or layout is not as described; `dst` is untouched then.
     """
-    _core.scatter_add(dst, ids, rows, method)
+    _core.scatter_add(dst, ids, rows, _checks.summing_method(method))
     return dst
 
 

@@ -18,6 +18,8 @@ __all__ = ["CosineDecay", "LearningRateSchedule", "Warmup", "get", "serialize"]
 
 LearningRate: TypeAlias = float | Callable[[int], float]
 
+_MOST_NESTED = 64
+
 
 class LearningRateSchedule(Configured):
     """Base of all: a subclass has `_rate`."""
@@ -126,7 +128,8 @@ class Warmup(LearningRateSchedule):
     Parameters
     ----------
     learning_rate : float, callable or dict
-        A number, a schedule or other callable of the step, or what `serialize` returned.
+        A number, a schedule or other callable of the step, or what `serialize` returned. No more
+        than 64 schedules may be nested.
     steps : int
         How many steps it takes to reach the rate; at least 1.
 
@@ -140,6 +143,7 @@ class Warmup(LearningRateSchedule):
         rate = get(learning_rate)
         self.learning_rate = rate if callable(rate) else _checks.real(rate, "learning_rate", 0.0)
         self.steps = _checks.integer(steps, "steps", 1)
+        _check_nesting(self)
 
     def _rate(self, step: int) -> float:
         own_step = max(1, step - self.steps + 1)
@@ -148,6 +152,7 @@ class Warmup(LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this schedule again."""
+        _check_nesting(self)
         return {"learning_rate": serialize(self.learning_rate), "steps": self.steps}
 
 
@@ -168,8 +173,21 @@ def get(identifier: Any, name: str = "learning_rate") -> Any:
     Raises
     ------
     ValueError
-        If it is a dict of no known schedule, or a schedule's class.
+        If it is a dict of no known schedule, or a schedule's class, or nested too deeply.
     """
     if isinstance(identifier, type):
         raise ValueError(f"{name}={identifier!r} must be a schedule, not the class of one")
+    _check_nesting(identifier)
     return _REGISTRY.made(identifier, name) if isinstance(identifier, dict) else identifier
+
+
+def _check_nesting(rate: Any) -> None:
+    """Refuse schedules, or their configurations, that are nested too deeply, or without end."""
+    for _ in range(_MOST_NESTED + 1):
+        if isinstance(rate, Warmup):
+            rate = rate.learning_rate
+        elif isinstance(rate, dict) and isinstance(rate.get("config"), dict):
+            rate = rate["config"].get("learning_rate")
+        else:
+            return
+    raise ValueError(f"learning_rate has more than {_MOST_NESTED} schedules, one in another")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from pyembed import _checks, _core
 from pyembed._core import BackwardCall
 from pyembed.table import Table
 
+_SMALLEST_SQUARES = 1e-290  # a sum below has lost digits to underflow
+
 
 class SparseGrad:
     """The gradient of one table: ids and upstream gradients, nothing summed yet.
@@ -22,8 +24,8 @@ class SparseGrad:
     alone until `step`, `coalesce`, `to_dense`, `ids` or `values` has read them. Ids are checked
     against the table then, with the same `IndexError` as in a lookup.
 
-    ``g1 + g2`` is the gradient of both, in that order; ``g * scalar`` scales it. Neither touches an
-    array.
+    ``g1 + g2`` is the gradient of both, in that order, ``sum(grads)`` that of all; ``g * scalar``,
+    ``g / scalar``, ``-g`` and ``g1 - g2`` scale it. None of these touches an array.
     """
 
     __slots__ = ("_calls", "_expanded", "_table")
@@ -96,12 +98,15 @@ class SparseGrad:
         """
         if out is None:
             out = _core.zeros(self.shape, self.dtype.name)
-        _core.to_dense(self._table, self._calls, out, method)
+        _core.to_dense(self._table, self._calls, out, _checks.summing_method(method))
         return out
 
     def norm(self) -> float:
-        """Return the Euclidean norm of the coalesced values."""
-        return math.sqrt(self._square_sum())
+        """Return the Euclidean norm of the coalesced values.
+
+        It is finite wherever a float64 can hold it, whatever their squares are.
+        """
+        return _joint_norm([self])
 
     def clip_norm(self, max_norm: float) -> SparseGrad:
         """Return this gradient times ``min(1, max_norm / norm)``.
@@ -120,13 +125,31 @@ class SparseGrad:
             raise ValueError("gradients of two different tables cannot be added")
         return SparseGrad(self._table, self._calls + other._calls)
 
-    def __mul__(self, factor: float) -> SparseGrad:
-        if not isinstance(factor, (numbers.Real, np.floating, np.integer)):
+    def __radd__(self, other: Any) -> SparseGrad:
+        # sum() begins with 0, which is no gradient.
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __neg__(self) -> SparseGrad:
+        return self * -1.0
+
+    def __sub__(self, other: SparseGrad) -> SparseGrad:
+        return self + -other if isinstance(other, SparseGrad) else NotImplemented
+
+    def __mul__(self, factor: Any) -> SparseGrad:
+        scalar = _scalar(factor)
+        if scalar is None:
             return NotImplemented
-        calls = tuple(call.scaled(float(factor)) for call in self._calls)
-        return SparseGrad(self._table, calls)
+        return SparseGrad(self._table, tuple(call.scaled(scalar) for call in self._calls))
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> SparseGrad:
+        scalar = _scalar(divisor)
+        if scalar is None:
+            return NotImplemented
+        if scalar == 0.0:
+            raise ZeroDivisionError("a SparseGrad cannot be divided by zero")
+        return SparseGrad(self._table, tuple(call.scaled(1.0 / scalar) for call in self._calls))
 
     def __repr__(self) -> str:
         return f"SparseGrad(shape={self.shape}, dtype={self.dtype}, calls={len(self._calls)})"
@@ -138,13 +161,63 @@ class SparseGrad:
             self._expanded = ids, values
         return self._expanded
 
-    def _square_sum(self) -> float:
-        _, values = _core.coalesce(self._table, self._calls)
-        # Pairwise in NumPy's fixed order; a BLAS dot would depend on its number of threads.
-        return float(np.square(values, dtype=np.float64).sum())
+    def _summed(self) -> NDArray[Any]:
+        """Return the coalesced values."""
+        return _core.coalesce(self._table, self._calls)[1]
 
 
-def clip_global_norm(grads: Iterable[SparseGrad], max_norm: float) -> list[SparseGrad]:
+class ClippedGrads(list[SparseGrad]):
+    """What `clip_global_norm` returns: the gradients, and their joint `norm` before."""
+
+    def __init__(self, grads: Iterable[SparseGrad], norm: float) -> None:
+        super().__init__(grads)
+        self.norm = norm
+
+
+def _scalar(value: Any) -> float | None:
+    """Return a real number, also of an array or a tensor without axes, as a float, or None.
+
+    Raises
+    ------
+    ValueError
+        If it is too large for a float64.
+    """
+    is_number = isinstance(value, (numbers.Real, np.floating, np.integer))
+    if not is_number and getattr(value, "shape", None) == ():
+        is_number = np.asarray(value).dtype.kind in "fiu"
+    if not is_number:
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"a SparseGrad cannot be scaled by a number of {len(str(value))} digits: it must fit "
+            "into a float64"
+        ) from None
+
+
+def _joint_norm(grads: Sequence[SparseGrad]) -> float:
+    """Return the Euclidean norm of all coalesced values together; inf past float64's range."""
+    values = [grad._summed() for grad in grads]
+    with np.errstate(over="ignore", under="ignore"):
+        total = _sum_of_squares(values)
+        if not (total == math.inf or total < _SMALLEST_SQUARES):
+            return math.sqrt(total)
+        # Squares out of range: of numbers that a power of two has brought near 1.
+        largest = max((float(np.abs(v).max()) for v in values if v.size), default=0.0)
+        if largest == 0.0 or not math.isfinite(largest):
+            return largest
+        exponent = math.frexp(largest)[1]
+        scaled = (np.ldexp(v.astype(np.float64), -exponent) for v in values)
+        return float(np.ldexp(math.sqrt(_sum_of_squares(scaled)), exponent))
+
+
+def _sum_of_squares(arrays: Iterable[NDArray[Any]]) -> float:
+    # Pairwise in NumPy's fixed order; a BLAS dot would depend on its number of threads.
+    return sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays)
+
+
+def clip_global_norm(grads: Iterable[SparseGrad], max_norm: float) -> ClippedGrads:
     """Scale gradients together so that their joint norm is at most `max_norm`.
 
     Parameters
@@ -155,7 +228,8 @@ def clip_global_norm(grads: Iterable[SparseGrad], max_norm: float) -> list[Spars
     Returns
     -------
     list of SparseGrad
-        Each times ``min(1, max_norm / norm)``, with the norm of all coalesced values together.
+        Each times ``min(1, max_norm / norm)``, with the norm of all coalesced values together,
+        which is the list's attribute `norm`.
 
     Raises
     ------
@@ -167,7 +241,7 @@ def clip_global_norm(grads: Iterable[SparseGrad], max_norm: float) -> list[Spars
     for number, grad in enumerate(grads):
         if not isinstance(grad, SparseGrad):
             raise TypeError(f"gradient {number} must be a SparseGrad, not {type(grad).__name__}")
-    norm = math.sqrt(sum(grad._square_sum() for grad in grads))
+    norm = _joint_norm(grads)
     # Not min(): a norm of nan must reach the gradients rather than pass as 1.
     scale = 1.0 if norm <= limit else limit / norm
-    return [grad * scale for grad in grads]
+    return ClippedGrads((grad * scale for grad in grads), norm)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
+import functools
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyembed import _arrays, _checks, _core, constraints, initializers, regularizers
 from pyembed._mutex import Mutex
+
+_Result = TypeVar("_Result")
 
 
 class Shared:
@@ -196,13 +199,11 @@ class Table(_core.Table):
 
     def freeze(self, rows: ArrayLike) -> None:
         """Freeze rows between two steps."""
-        with at_rest([self]):
-            super().freeze(rows)
+        at_rest([self], functools.partial(super().freeze, rows))
 
     def unfreeze(self, rows: ArrayLike | None = None) -> None:
         """Unfreeze rows, or all, between two steps."""
-        with at_rest([self]):
-            super().unfreeze(rows)
+        at_rest([self], functools.partial(super().unfreeze, rows))
 
     def grow_to(self, rows: int) -> None:
         """Move to new memory with so many rows, the new ones by the initializer.
@@ -212,41 +213,70 @@ class Table(_core.Table):
         ValueError
             If they are fewer than there are; nothing has changed then.
         """
-        with at_rest([self]):
-            old = self.rows
-            rows = _checks.integer(rows, "new_input_dim", old)
-            if rows == old:
-                return
-            array = _core.zeros((rows, self.dim), self.dtype)
-            array[old:] = _initial_rows(self.initializer, old, array.shape, self.dtype)
-            owner = self.owner
-            if owner is None:
-                self.grow(array)
-            else:
-                owner._grow(self, array)
+        at_rest([self], functools.partial(self._grow_to, rows))
+
+    def _grow_to(self, rows: int) -> None:
+        old = self.rows
+        rows = _checks.integer(rows, "new_input_dim", old)
+        if rows == old:
+            return
+        array = _core.zeros((rows, self.dim), self.dtype, promised=True)
+        array[old:] = _initial_rows(self.initializer, old, array.shape, self.dtype)
+        owner = self.owner
+        if owner is None:
+            self.grow(array)
+        else:
+            owner._grow(self, array)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Objects of the user's go into the state, where they may lead back to the table.
         self.settle()
+        return self._reduced(self.array)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Table:
+        """Return a copy of whole rows, as they are between two steps."""
+        restored, made_from, state = at_rest([self], self._reduced_apart)
+        copied: Table = restored(*made_from)
+        memo[id(self)] = copied
+        copied.__dict__.update(copy.deepcopy(state, memo))
+        return copied
+
+    def _reduced_apart(self) -> tuple[Any, ...]:
+        """Return what `__reduce__` does, with a copy of the rows."""
+        self.settle()
+        with _core.Holding((self,), alone=False):  # lookups with a max_norm write rows
+            array = self.array.copy()
+        return self._reduced(array)
+
+    def _reduced(self, array: NDArray[Any]) -> tuple[Any, ...]:
+        # Objects of the user's go into the state, where they may lead back to the table.
         options = (self.out_of_range, self.padding_idx, self.max_norm, self.norm_type)
-        made_from = (self.array, self.array.flags.writeable, self.frozen_rows(), options)
+        made_from = (array, self.array.flags.writeable, self.frozen_rows(), options)
         state = dict(self.__dict__)
         del state["mutex"], state["_owner"]
         return _restored, (type(self), *made_from), state
 
 
-@contextlib.contextmanager
-def at_rest(tables: Iterable[Table]) -> Iterator[None]:
-    """Let no other thread step, grow, freeze or take any of the tables meanwhile."""
+def at_rest(tables: Iterable[Table], body: Callable[[], _Result]) -> _Result:
+    """Return ``body()``, while no other thread steps, grows, freezes or takes any of the tables."""
     tables = list(tables)
-    while True:
-        mutexes = {table.mutex for table in tables}
-        with contextlib.ExitStack() as stack:
-            for mutex in sorted(mutexes, key=id):  # always in one order: no two calls block
-                stack.enter_context(mutex.held)
-            if mutexes == {table.mutex for table in tables}:  # else one was taken meanwhile
-                yield
-                return
+    # Always in one order: no two calls block each other.
+    return _at_rest(tables, sorted({table.mutex for table in tables}, key=id), 0, body)
+
+
+def _at_rest(
+    tables: list[Table], mutexes: list[Mutex], taken: int, body: Callable[[], _Result]
+) -> _Result:
+    """Take the mutexes from number `taken` on, and return ``body()``.
+
+    By a plain `with` each: no signal comes between its taking a lock and its giving it back, as
+    there is room for in a context manager or a stack of them.
+    """
+    if taken < len(mutexes):
+        with mutexes[taken].held:
+            return _at_rest(tables, mutexes, taken + 1, body)
+    if set(mutexes) != {table.mutex for table in tables}:  # one was taken by an optimizer meanwhile
+        return at_rest(tables, body)
+    return body()
 
 
 def _restored(
@@ -289,6 +319,6 @@ def _copied(values: Any, shape: tuple[int, ...], dtype: str, name: str) -> NDArr
         raise ValueError(f"{name} has shape {values.shape}, but must have shape {shape}")
     if values.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be real numbers, not {values.dtype}")
-    table = _core.zeros(shape, dtype)
+    table = _core.zeros(shape, dtype, promised=True)
     np.copyto(table, values, casting="same_kind" if values.dtype.kind == "f" else "unsafe")
     return table

@@ -28,7 +28,16 @@ CSRC = {
 }
 # Modules, and folders of them, in order: each may import those before it.
 PYEMBED = (
-    *("_core", "_mutex", "_arrays", "_checks", "_registry", "config", "schedules"),
+    *(
+        "_core",
+        "_uninterrupted",
+        "_mutex",
+        "_arrays",
+        "_checks",
+        "_registry",
+        "config",
+        "schedules",
+    ),
     *("initializers", "regularizers", "constraints", "baseline", "ops"),
     *("table", "lookup", "sparse_grad", "layers", "optimizers", "io", "torch"),
 )

@@ -51,6 +51,17 @@ std::size_t size_class(std::size_t bytes) {
     return round_up(bytes, step);
 }
 
+// Blocks that are kept are mapped one by one: memory that an allocator cut them from could not be given back
+// while a neighbour lives.
+void* map_or_make_room(std::size_t bytes) {
+    try {
+        return map_pages(bytes, true);
+    } catch (const std::bad_alloc&) {
+        release_memory();
+        return map_pages(bytes, true);
+    }
+}
+
 }  // namespace
 
 bool Buffer::is_kept(std::size_t bytes) {
@@ -72,7 +83,7 @@ Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
             return;
         }
     }
-    data_ = allocate(bytes_);
+    data_ = is_kept(bytes) ? map_or_make_room(bytes_) : allocate(bytes_);
 }
 
 Buffer::~Buffer() {
@@ -85,7 +96,7 @@ Buffer::~Buffer() {
     const std::lock_guard<std::mutex> lock(pool.mutex);
     // Sizes that are not asked for any more make room.
     while (pool.bytes + bytes_ > most_kept) {
-        release(pool.blocks.front().data);
+        unmap_pages(pool.blocks.front().data, pool.blocks.front().bytes);
         pool.bytes -= pool.blocks.front().bytes;
         pool.blocks.pop_front();
     }
@@ -93,14 +104,14 @@ Buffer::~Buffer() {
         pool.blocks.push_back({data_, bytes_});
         pool.bytes += bytes_;
     } catch (const std::bad_alloc&) {
-        release(data_);
+        unmap_pages(data_, bytes_);
     }
 }
 
 void release_memory() {
     Kept& pool = kept();
     const std::lock_guard<std::mutex> lock(pool.mutex);
-    for (const Block& block : pool.blocks) release(block.data);
+    for (const Block& block : pool.blocks) unmap_pages(block.data, block.bytes);
     pool.blocks.clear();
     pool.bytes = 0;
 }

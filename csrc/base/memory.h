@@ -15,7 +15,11 @@ inline std::size_t round_up(std::size_t bytes, std::size_t unit) {
 void* allocate(std::size_t bytes);
 void release(void* data) noexcept;
 
-// Rows read at random miss the TLB once each on small pages. Advice only: refusing it costs speed alone.
-void advise_huge_pages(void* data, std::size_t bytes);
+// Zeroed pages of the system's own, which has them back at once when they are unmapped; aligned to a huge
+// page where they are as large. `promised`: the system shall refuse what it cannot hold when all of it is
+// written; else pages that are never touched cost nothing, however many there are. Throws std::bad_alloc.
+// Where the system cannot map memory, it is allocated.
+void* map_pages(std::size_t bytes, bool promised);
+void unmap_pages(void* data, std::size_t bytes) noexcept;
 
 }  // namespace pyembed

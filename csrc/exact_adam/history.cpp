@@ -20,7 +20,7 @@ History<E>::History(const Table& table, Rows<T> moments, std::shared_ptr<Storage
               std::min(numbers.horizon, Series::most_steps - 1), t),
       stamps_(static_cast<std::size_t>(table_.rows), t) {
     for (const i64 row : table.frozen().rows()) stamps_[static_cast<std::size_t>(row)] = no_row;
-    if (table.rule().padding != no_row) stamps_[static_cast<std::size_t>(table.rule().padding)] = no_row;
+    if (table.policy().padding != no_row) stamps_[static_cast<std::size_t>(table.policy().padding)] = no_row;
 }
 
 template <class E>
@@ -37,7 +37,7 @@ template <class E>
 void History<E>::settle_all() {
     if (!is_behind_) return;
     settle_range(0, table_.rows);
-    series_.forget();
+    series_.restart(series_.t());
     is_behind_ = false;
 }
 
@@ -73,6 +73,14 @@ void History<E>::settle_pieces(i64 count, RowsOf rows_of) {
 template <class E>
 void History<E>::settle_copies(const i64* rows, i64 n, Rows<T> copies) const {
     kernel<SettleCopies<T>>()(view(), rows, n, copies);
+}
+
+template <class E>
+void History<E>::restart(i64 t) {
+    settle_all();
+    series_.restart(t);
+    for (i64& stamp : stamps_)
+        if (stamp != no_row) stamp = t;
 }
 
 template <class E>

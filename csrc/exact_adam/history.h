@@ -44,6 +44,7 @@ class History : public PendingOf<E> {
     void settle_all() override;
     void settle(const std::vector<i64>& rows) override;
     void settle_copies(const i64* rows, i64 n, Rows<T> copies) const override;
+    void restart(i64 t) override;
     void stop(i64 row) override;
     void go_on(i64 row) override;
     void reserve_rows(i64 rows) override { stamps_.reserve(static_cast<std::size_t>(rows)); }

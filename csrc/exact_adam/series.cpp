@@ -57,8 +57,8 @@ void Series::advance(double push, double decay) {
     products_[static_cast<std::size_t>(t_ & mask())] = {mantissa, before.exponent + exponent};
 }
 
-void Series::forget() {
-    first_ = t_;
+void Series::restart(i64 t) {
+    first_ = t_ = t;
     products_[static_cast<std::size_t>(t_ & mask())] = Product{};
     std::fill_n(sums_of(t_), terms_, 0.0);
 }

@@ -31,8 +31,9 @@ class Series {
     void advance(double push, double decay);
     void reserve();
 
-    // All rows are settled: no step before this one is asked for again. As good as new.
-    void forget();
+    // All rows are settled, and `t` steps are done: no step before this one is asked for again. As good as
+    // new.
+    void restart(i64 t);
 
     i64 t() const { return t_; }
     SeriesView view() const;

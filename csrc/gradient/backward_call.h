@@ -25,7 +25,10 @@ struct BackwardCall {
     const Position<T>* winners;  // (bags, D): the position of its bag that gave each element, or null
 
     bool is_by_id() const { return weights != nullptr || by_frequency || winners != nullptr; }
-    i64 sources() const { return is_by_id() ? ids.count : bags.count; }
+    i64 sources() const {
+        if (ids.count == 0) return 0;  // however many bags there are
+        return is_by_id() ? ids.count : bags.count;
+    }
     bool has_coefficients() const {
         return weights != nullptr || by_frequency || divides(pooling) || scale != 1.0;
     }

@@ -42,7 +42,7 @@ void pack_pairs(const BackwardCall<T>& call, const Reading& reading, i64 begin, 
     i64 bag = begin;
     for (i64 start = bags.begin(begin); start < bags.end(end - 1); start += piece) {
         const i64 stop = std::min(start + piece, bags.end(end - 1));
-        resolve_ids(call.ids, reading.rule, start, stop, rows);
+        resolve_ids(call.ids, reading.policy, start, stop, rows);
         call.dropout.drop(rows, stop - start);
         for (i64 i = start; i < stop; ++i) {
             while (i >= bags.end(bag)) ++bag;
@@ -109,13 +109,14 @@ void point_at_sources(const BackwardCall<T>& call, i64 bag, const CallSummands<T
 template <class T>
 std::optional<BadId> collect_call(const BackwardCall<T>& call, const Reading& reading,
                                   const Position<T>* everywhere, const CallSummands<T>& to) {
+    if (call.ids.count == 0) return std::nullopt;
     const Bags& bags = call.bags;
     const i64 count = call.ids.count;
     const i64 block = bags.bags_per_block(8192);
     const int threads = threads_for(count * 16);
     std::atomic<i64> first_bad{count};
     parallel_blocks(bags.count, block, threads, [&](i64 begin, i64 end, int) {
-        if (const auto bad = find_bad_id(call.ids, reading.rule, bags.begin(begin), bags.end(end - 1)))
+        if (const auto bad = find_bad_id(call.ids, reading.policy, bags.begin(begin), bags.end(end - 1)))
             lower_to(first_bad, bad->position);
         for (i64 bag = begin; bag < end; ++bag) {
             if (to.sources != nullptr) point_at_sources(call, bag, to);
@@ -123,7 +124,7 @@ std::optional<BadId> collect_call(const BackwardCall<T>& call, const Reading& re
         }
         pack_pairs(call, reading, begin, end, to);
     });
-    if (first_bad != count) return find_bad_id(call.ids, reading.rule, first_bad, first_bad + 1);
+    if (first_bad != count) return find_bad_id(call.ids, reading.policy, first_bad, first_bad + 1);
     if (to.coefs != nullptr) {
         const Buffer frequencies =
             call.by_frequency ? count_rows(to.pairs, count, to.first_source, reading) : Buffer();

@@ -22,7 +22,7 @@ class Summands {
   public:
     // Reads and checks all ids. Ids without a row, and rows in `frozen`, have no gradient and are left out.
     // Throws std::length_error where rows x sources do not fit into 64 bits.
-    std::optional<BadCall> collect(const std::vector<BackwardCall<T>>& calls, const IdRule& rule,
+    std::optional<BadCall> collect(const std::vector<BackwardCall<T>>& calls, const IdPolicy& policy,
                                    const RowSet& frozen);
 
     // Sorts them by row, within a row in order of position.

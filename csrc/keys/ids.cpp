@@ -46,23 +46,23 @@ i64 first_outside(const Id* ids, u64 rows, i64 begin, i64 end) {
 }
 
 template <class Id, class Outside>
-void resolve(const Id* ids, const IdRule& rule, i64 begin, i64 end, i64* out, Outside outside) {
-    const u64 rows = static_cast<u64>(rule.rows);
+void resolve(const Id* ids, const IdPolicy& policy, i64 begin, i64 end, i64* out, Outside outside) {
+    const u64 rows = static_cast<u64>(policy.rows);
     for (i64 i = begin; i < end; ++i) {
         const u64 id = static_cast<u64>(ids[i]);
         const i64 row = is_outside(id, rows) ? outside(ids[i]) : static_cast<i64>(id);
-        out[i - begin] = row == rule.padding ? no_row : row;
+        out[i - begin] = row == policy.padding ? no_row : row;
     }
 }
 
 template <class Id>
-void resolve(const Id* ids, const IdRule& rule, i64 begin, i64 end, i64* out) {
-    const i64 rows = rule.rows;
-    switch (rule.out_of_range) {
+void resolve(const Id* ids, const IdPolicy& policy, i64 begin, i64 end, i64* out) {
+    const i64 rows = policy.rows;
+    switch (policy.out_of_range) {
         case OutOfRange::clip:
-            return resolve(ids, rule, begin, end, out, [rows](Id id) { return id < Id{0} ? 0 : rows - 1; });
+            return resolve(ids, policy, begin, end, out, [rows](Id id) { return id < Id{0} ? 0 : rows - 1; });
         case OutOfRange::wrap:
-            return resolve(ids, rule, begin, end, out, [rows](Id id) {
+            return resolve(ids, policy, begin, end, out, [rows](Id id) {
                 if constexpr (std::numeric_limits<Id>::is_signed) {
                     const i64 rest = static_cast<i64>(id) % rows;
                     return rest < 0 ? rest + rows : rest;
@@ -71,34 +71,34 @@ void resolve(const Id* ids, const IdRule& rule, i64 begin, i64 end, i64* out) {
                 }
             });
         default:
-            return resolve(ids, rule, begin, end, out, [](Id) { return no_row; });
+            return resolve(ids, policy, begin, end, out, [](Id) { return no_row; });
     }
 }
 
 }  // namespace
 
-std::optional<BadId> find_bad_id(const Ids& ids, const IdRule& rule, i64 begin, i64 end) {
-    if (rule.out_of_range != OutOfRange::raise) return std::nullopt;
+std::optional<BadId> find_bad_id(const Ids& ids, const IdPolicy& policy, i64 begin, i64 end) {
+    if (policy.out_of_range != OutOfRange::raise) return std::nullopt;
     return with_type(ids, [&](const auto* data) -> std::optional<BadId> {
-        const i64 at = first_outside(data, static_cast<u64>(rule.rows), begin, end);
+        const i64 at = first_outside(data, static_cast<u64>(policy.rows), begin, end);
         if (at == end) return std::nullopt;
         return BadId{at, static_cast<u64>(data[at]), ids.type == IdType::uint64};
     });
 }
 
-std::optional<BadId> find_bad_id(const Ids& ids, const IdRule& rule) {
-    if (rule.out_of_range != OutOfRange::raise) return std::nullopt;
+std::optional<BadId> find_bad_id(const Ids& ids, const IdPolicy& policy) {
+    if (policy.out_of_range != OutOfRange::raise) return std::nullopt;
     constexpr i64 block = 1 << 16;
     std::atomic<i64> first{ids.count};
     parallel_blocks(ids.count, block, threads_for(ids.count * 8), [&](i64 begin, i64 end, int) {
-        if (const auto bad = find_bad_id(ids, rule, begin, end)) lower_to(first, bad->position);
+        if (const auto bad = find_bad_id(ids, policy, begin, end)) lower_to(first, bad->position);
     });
     if (first == ids.count) return std::nullopt;
-    return find_bad_id(ids, rule, first, first + 1);
+    return find_bad_id(ids, policy, first, first + 1);
 }
 
-void resolve_ids(const Ids& ids, const IdRule& rule, i64 begin, i64 end, i64* rows) {
-    with_type(ids, [&](const auto* data) { resolve(data, rule, begin, end, rows); });
+void resolve_ids(const Ids& ids, const IdPolicy& policy, i64 begin, i64 end, i64* rows) {
+    with_type(ids, [&](const auto* data) { resolve(data, policy, begin, end, rows); });
 }
 
 }  // namespace pyembed

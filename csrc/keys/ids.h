@@ -21,7 +21,7 @@ enum class OutOfRange { raise, clip, zero, wrap };
 constexpr const char* out_of_range_names[] = {"raise", "clip", "zero", "wrap"};
 
 // How a table of `rows` rows reads ids. `padding` is a row that counts for nothing, or no_row.
-struct IdRule {
+struct IdPolicy {
     i64 rows;
     OutOfRange out_of_range;
     i64 padding;
@@ -34,14 +34,14 @@ struct BadId {
     bool is_unsigned;
 };
 
-// Reads every id once, before anything is written. Nothing is refused unless `rule` says raise.
-std::optional<BadId> find_bad_id(const Ids& ids, const IdRule& rule);
+// Reads every id once, before anything is written. Nothing is refused unless `policy` says raise.
+std::optional<BadId> find_bad_id(const Ids& ids, const IdPolicy& policy);
 
 // As above for the ids [begin, end), in the calling thread.
-std::optional<BadId> find_bad_id(const Ids& ids, const IdRule& rule, i64 begin, i64 end);
+std::optional<BadId> find_bad_id(const Ids& ids, const IdPolicy& policy, i64 begin, i64 end);
 
 // rows (end - begin,): the row of each id in [begin, end), no_row for an id that stands for a row of zeros.
 // Ids that find_bad_id would refuse become no_row, so that a caller who changes ids under us reads zeros.
-void resolve_ids(const Ids& ids, const IdRule& rule, i64 begin, i64 end, i64* rows);
+void resolve_ids(const Ids& ids, const IdPolicy& policy, i64 begin, i64 end, i64* rows);
 
 }  // namespace pyembed

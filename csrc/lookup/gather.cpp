@@ -17,10 +17,10 @@ constexpr i64 streamed_row_bytes = 256;
 }  // namespace
 
 template <class E>
-std::optional<BadId> gather(const LiveRows<E>& live, const Ids& ids, const IdRule& rule,
+std::optional<BadId> gather(const LiveRows<E>& live, const Ids& ids, const IdPolicy& policy,
                             const Dropout& dropout, Rows<Compute<E>> out) {
     using T = Compute<E>;
-    if (const auto bad = find_bad_id(ids, rule)) return bad;
+    if (const auto bad = find_bad_id(ids, policy)) return bad;
     const Rows<const E> table = live.rows;
     const T scale = static_cast<T>(dropout.scale());
     const i64 row_bytes = table.dim * static_cast<i64>(sizeof(T));
@@ -35,7 +35,7 @@ std::optional<BadId> gather(const LiveRows<E>& live, const Ids& ids, const IdRul
         for (i64 start = begin; start < end; start += piece) {
             const i64 stop = std::min(start + piece, end);
             const i64 ahead = std::min(stop + rows_ahead<E>(table.dim), ids.count);
-            resolve_ids(ids, rule, start, ahead, rows);
+            resolve_ids(ids, policy, start, ahead, rows);
             dropout.drop(rows, ahead - start);
             if (streams) {
                 kernel<StreamRows<E>>()(table, rows, stop - start, ahead - stop, out.row(start));
@@ -50,8 +50,8 @@ std::optional<BadId> gather(const LiveRows<E>& live, const Ids& ids, const IdRul
     return std::nullopt;
 }
 
-#define PYEMBED_GATHER(E)                                                                               \
-    template std::optional<BadId> gather(const LiveRows<E>&, const Ids&, const IdRule&, const Dropout&, \
+#define PYEMBED_GATHER(E)                                                                                 \
+    template std::optional<BadId> gather(const LiveRows<E>&, const Ids&, const IdPolicy&, const Dropout&, \
                                          Rows<Compute<E>>);
 PYEMBED_FOR_ELEMENTS(PYEMBED_GATHER)
 

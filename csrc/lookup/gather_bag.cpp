@@ -20,11 +20,11 @@ class Group {
           ends_(Buffer::of<i64>(most_bags)),
           divisors_(Buffer::of<T>(most_bags)) {}
 
-    BagRows<T> resolve(const Ids& ids, const IdRule& rule, const Bags& bags, i64 begin, i64 end,
+    BagRows<T> resolve(const Ids& ids, const IdPolicy& policy, const Bags& bags, i64 begin, i64 end,
                        Pooling pooling, const T* weights) {
         const i64 first = bags.begin(begin);
         const i64 count = bags.end(end - 1) - first;
-        resolve_ids(ids, rule, first, first + count, rows_.as<i64>());
+        resolve_ids(ids, policy, first, first + count, rows_.as<i64>());
         // A sum that leaves nothing out needs no look at the single ids.
         const bool as_it_is = !divides(pooling) && !selects(pooling) && !has_no_row(rows_.as<i64>(), count);
         if (as_it_is) {
@@ -92,12 +92,13 @@ i64 group_end(const Bags& bags, i64 begin, i64 end) {
 }  // namespace
 
 template <class E>
-std::optional<BadId> gather_bag(const LiveRows<E>& live, const Ids& ids, const IdRule& rule, const Bags& bags,
-                                Pooling pooling, const Compute<E>* weights, Rows<Compute<E>> out,
-                                Position<Compute<E>>* winners) {
+std::optional<BadId> gather_bag(const LiveRows<E>& live, const Ids& ids, const IdPolicy& policy,
+                                const Bags& bags, Pooling pooling, const Compute<E>* weights,
+                                Rows<Compute<E>> out, Position<Compute<E>>* winners) {
     using T = Compute<E>;
-    if (const auto bad = find_bad_id(ids, rule)) return bad;
+    if (const auto bad = find_bad_id(ids, policy)) return bad;
     const i64 dim = live.rows.dim;
+    if (dim == 0) return std::nullopt;  // however many bags there are
     const i64 row_bytes = dim * static_cast<i64>(sizeof(T));
     const int threads = threads_for(ids.count * row_bytes);
     std::vector<Group<T>> groups;
@@ -108,7 +109,7 @@ std::optional<BadId> gather_bag(const LiveRows<E>& live, const Ids& ids, const I
         readers.emplace_back(live, most_ids);
     }
     const auto pool_group = [&](i64 begin, i64 end, std::size_t member) {
-        BagRows<T> rows = groups[member].resolve(ids, rule, bags, begin, end, pooling, weights);
+        BagRows<T> rows = groups[member].resolve(ids, policy, bags, begin, end, pooling, weights);
         RowReader<E>& reader = readers[member];
         reader.fetch(rows.rows, rows.ends[rows.bags - 1]);
         rows.rows = reader.rows();
@@ -130,9 +131,9 @@ std::optional<BadId> gather_bag(const LiveRows<E>& live, const Ids& ids, const I
     return std::nullopt;
 }
 
-#define PYEMBED_GATHER_BAG(E)                                                                            \
-    template std::optional<BadId> gather_bag(const LiveRows<E>&, const Ids&, const IdRule&, const Bags&, \
-                                             Pooling, const Compute<E>*, Rows<Compute<E>>,               \
+#define PYEMBED_GATHER_BAG(E)                                                                              \
+    template std::optional<BadId> gather_bag(const LiveRows<E>&, const Ids&, const IdPolicy&, const Bags&, \
+                                             Pooling, const Compute<E>*, Rows<Compute<E>>,                 \
                                              Position<Compute<E>>*);
 PYEMBED_FOR_ELEMENTS(PYEMBED_GATHER_BAG)
 

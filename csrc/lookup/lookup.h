@@ -14,20 +14,20 @@ namespace pyembed {
 
 // out (ids, D) = the rows of table (V, D); zeros for ids without a row and for dropped rows
 template <class E>
-std::optional<BadId> gather(const LiveRows<E>& table, const Ids& ids, const IdRule& rule,
+std::optional<BadId> gather(const LiveRows<E>& table, const Ids& ids, const IdPolicy& policy,
                             const Dropout& dropout, Rows<Compute<E>> out);
 
 // out (bags, D) = the pooled rows of each bag; weights (ids,) or null; where the mode selects, winners (bags,
 // D) or null: the position within the bag that gave each element, -1 where the bag has no row
 template <class E>
-std::optional<BadId> gather_bag(const LiveRows<E>& table, const Ids& ids, const IdRule& rule,
+std::optional<BadId> gather_bag(const LiveRows<E>& table, const Ids& ids, const IdPolicy& policy,
                                 const Bags& bags, Pooling pooling, const Compute<E>* weights,
                                 Rows<Compute<E>> out, Position<Compute<E>>* winners = nullptr);
 
 // out (ids,) = the gradient of each id's weight, where gradient (bags, D) is that of the pooled rows. Zero
 // for ids without a row and in bags whose divisor is zero. Weights (ids,) or null, for ones.
 template <class E>
-std::optional<BadId> weight_gradient(const LiveRows<E>& table, const Ids& ids, const IdRule& rule,
+std::optional<BadId> weight_gradient(const LiveRows<E>& table, const Ids& ids, const IdPolicy& policy,
                                      const Bags& bags, Pooling pooling, const Compute<E>* weights,
                                      Rows<const Compute<E>> gradient, Compute<E>* out);
 

@@ -10,8 +10,8 @@
 namespace pyembed {
 
 template <class E>
-std::vector<i64> rows_above(const LiveRows<E>& live, const Ids& ids, const IdRule& rule, const RowSet& frozen,
-                            const MaxNorm& max_norm) {
+std::vector<i64> rows_above(const LiveRows<E>& live, const Ids& ids, const IdPolicy& policy,
+                            const RowSet& frozen, const MaxNorm& max_norm) {
     constexpr i64 piece = 256;
     const Buffer found = Buffer::of<i64>(ids.count);
     std::atomic<i64> count{0};
@@ -21,7 +21,7 @@ std::vector<i64> rows_above(const LiveRows<E>& live, const Ids& ids, const IdRul
     parallel_blocks(ids.count, piece, threads, [&](i64 begin, i64 end, int member) {
         i64 rows[piece];
         double norms[piece];
-        resolve_ids(ids, rule, begin, end, rows);
+        resolve_ids(ids, policy, begin, end, rows);
         RowReader<E>& reader = readers[static_cast<std::size_t>(member)];
         reader.fetch(rows, end - begin);
         kernel<RowNorms<E>>()(reader.table(), reader.rows(), end - begin, max_norm.p, norms);
@@ -49,9 +49,9 @@ void renormalise(Rows<E> table, const std::vector<i64>& rows, const MaxNorm& max
     });
 }
 
-#define PYEMBED_MAX_NORM(E)                                                                            \
-    template std::vector<i64> rows_above(const LiveRows<E>&, const Ids&, const IdRule&, const RowSet&, \
-                                         const MaxNorm&);                                              \
+#define PYEMBED_MAX_NORM(E)                                                                              \
+    template std::vector<i64> rows_above(const LiveRows<E>&, const Ids&, const IdPolicy&, const RowSet&, \
+                                         const MaxNorm&);                                                \
     template void renormalise(Rows<E>, const std::vector<i64>&, const MaxNorm&);
 PYEMBED_FOR_ELEMENTS(PYEMBED_MAX_NORM)
 

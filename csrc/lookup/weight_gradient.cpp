@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "base/kernel.h"
 #include "base/threads.h"
@@ -23,17 +24,19 @@ void bag_weight_gradient(Pooling pooling, const i64* rows, const double* dots, i
     const double by = divisor.value();
     for (i64 i = 0; i < n; ++i) {
         const double slope = weight_slope(pooling, dots[i], weight(i), weighted_dots, by);
-        out[i] = rows[i] == no_row || by == 0.0 ? T{0} : static_cast<T>(slope);
+        const T made = slope == slope ? static_cast<T>(slope) : std::numeric_limits<T>::quiet_NaN();
+        out[i] = rows[i] == no_row || by == 0.0 ? T{0} : made;  // every nan is the same
     }
 }
 
 }  // namespace
 
 template <class E>
-std::optional<BadId> weight_gradient(const LiveRows<E>& live, const Ids& ids, const IdRule& rule,
+std::optional<BadId> weight_gradient(const LiveRows<E>& live, const Ids& ids, const IdPolicy& policy,
                                      const Bags& bags, Pooling pooling, const Compute<E>* weights,
                                      Rows<const Compute<E>> gradient, Compute<E>* out) {
-    if (const auto bad = find_bad_id(ids, rule)) return bad;
+    if (const auto bad = find_bad_id(ids, policy)) return bad;
+    if (ids.count == 0) return std::nullopt;  // however many bags there are
     const int threads = threads_for(ids.count * live.rows.dim * static_cast<i64>(sizeof(E)));
     const i64 longest = bags.longest();
     const Buffer all_rows = Buffer::of<i64>(threads * longest);
@@ -47,7 +50,7 @@ std::optional<BadId> weight_gradient(const LiveRows<E>& live, const Ids& ids, co
         for (i64 bag = begin; bag < end; ++bag) {
             const i64 first = bags.begin(bag);
             const i64 n = bags.end(bag) - first;
-            resolve_ids(ids, rule, first, first + n, rows);
+            resolve_ids(ids, policy, first, first + n, rows);
             reader.fetch(rows, n);
             kernel<DotRows<E>>()(reader.table(), reader.rows(), n, gradient.row(bag), dots);
             bag_weight_gradient(pooling, rows, dots, n, weights != nullptr ? weights + first : nullptr,
@@ -57,9 +60,9 @@ std::optional<BadId> weight_gradient(const LiveRows<E>& live, const Ids& ids, co
     return std::nullopt;
 }
 
-#define PYEMBED_WEIGHT_GRADIENT(E)                                                               \
-    template std::optional<BadId> weight_gradient(const LiveRows<E>&, const Ids&, const IdRule&, \
-                                                  const Bags&, Pooling, const Compute<E>*,       \
+#define PYEMBED_WEIGHT_GRADIENT(E)                                                                 \
+    template std::optional<BadId> weight_gradient(const LiveRows<E>&, const Ids&, const IdPolicy&, \
+                                                  const Bags&, Pooling, const Compute<E>*,         \
                                                   Rows<const Compute<E>>, Compute<E>*);
 PYEMBED_FOR_ELEMENTS(PYEMBED_WEIGHT_GRADIENT)
 

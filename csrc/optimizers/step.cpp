@@ -1,11 +1,11 @@
 #include "optimizers/step.h"
 
 #include <algorithm>
-#include <deque>
 #include <exception>
 #include <stdexcept>
 
 #include "base/threads.h"
+#include "table/table_locks.h"
 
 namespace pyembed {
 namespace {
@@ -18,7 +18,7 @@ std::optional<BadCall> sort_gradient(const Update& update, AnySegments& sorted) 
             Summands<T> summands;
             {
                 const TableLock::Shared shared(update.table.lock());
-                if (const auto bad = summands.collect(calls, update.table.rule(), update.table.frozen()))
+                if (const auto bad = summands.collect(calls, update.table.policy(), update.table.frozen()))
                     return bad;
             }
             sorted = std::make_unique<Segments<T>>(std::move(summands));
@@ -68,18 +68,6 @@ void for_each_update(const std::vector<Update>& updates, F f) {
         if (error) std::rethrow_exception(error);
 }
 
-// Always in one order, so that two steps cannot wait for each other.
-std::deque<TableLock::Alone> lock_alone(const std::vector<Update>& updates) {
-    std::vector<const Table*> tables;
-    for (const Update& update : updates) tables.push_back(&update.table);
-    std::sort(tables.begin(), tables.end());
-    if (std::adjacent_find(tables.begin(), tables.end()) != tables.end())
-        throw std::invalid_argument("a table stands in one step twice");
-    std::deque<TableLock::Alone> locks;
-    for (const Table* table : tables) locks.emplace_back(table->lock());
-    return locks;
-}
-
 }  // namespace
 
 std::optional<BadUpdate> step(const std::vector<Update>& updates) {
@@ -89,9 +77,11 @@ std::optional<BadUpdate> step(const std::vector<Update>& updates) {
     for (std::size_t u = 0; u < updates.size(); ++u)
         if (bad[u]) return BadUpdate{u, *bad[u]};
 
-    const std::deque<TableLock::Alone> locks = lock_alone(updates);
+    std::vector<const Table*> tables;
+    for (const Update& update : updates) tables.push_back(&update.table);
+    const TableLocks<TableLock::Alone> locks(tables);
     for (const Update& update : updates) {
-        if (update.table.rule().rows != update.state.rows())
+        if (update.table.policy().rows != update.state.rows())
             throw std::invalid_argument("the state is not that of the table's rows");
         update.rule.reserve(update.table, update.state, update.state.t + 1);
     }

@@ -82,7 +82,8 @@ py::array array_argument(py::handle object, const char* name) {
 }
 
 py::array as_array(py::handle object, const char* name) {
-    if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
+    const bool is_plain = Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
+    if (is_plain) return py::reinterpret_borrow<py::array>(object);
     return py::module_::import("pyembed._arrays").attr("as_array")(object, name);
 }
 
@@ -136,25 +137,17 @@ std::size_t choice_argument(const std::string& value, const char* argument,
     throw py::value_error(std::string(argument) + "='" + value + "' is none of " + allowed);
 }
 
-struct Range {
-    const char* begin;
-    const char* end;
-};
-
-// The addresses that an array lies in; those of its gaps too.
-Range range_of(const py::array& array) {
-    const char* const data = static_cast<const char*>(array.data());
-    if (array.size() == 0) return {data, data};
-    Range range{data, data + array.itemsize()};
-    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
-        const py::ssize_t reach = (array.shape(axis) - 1) * array.strides(axis);
-        (reach < 0 ? range.begin : range.end) += reach;
+// NumPy's exact answer, where it is found soon: the columns of a matrix may lie between each other's.
+bool share_memory(const py::array& a, const py::array& b) {
+    using namespace py::literals;
+    constexpr i64 most_work = 100000;
+    const py::module_ numpy = py::module_::import("numpy");
+    try {
+        return numpy.attr("shares_memory")(a, b, "max_work"_a = most_work).cast<bool>();
+    } catch (const py::error_already_set& error) {
+        if (!error.matches(PyExc_RuntimeError)) throw;  // TooHardError
+        return true;
     }
-    return range;
-}
-
-bool overlap(Range a, Range b) {
-    return a.begin < b.end && b.begin < a.end;
 }
 
 }  // namespace
@@ -339,10 +332,36 @@ void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows) {
                           " rows (valid: 0 to " + std::to_string(rows - 1) + ")");
 }
 
+Written::Range Written::range_of(const py::array& array) {
+    const char* const data = static_cast<const char*>(array.data());
+    if (array.size() == 0) return {data, data};
+    Range range{data, data + array.itemsize()};
+    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+        const py::ssize_t reach = (array.shape(axis) - 1) * array.strides(axis);
+        (reach < 0 ? range.begin : range.end) += reach;
+    }
+    return range;
+}
+
+void Written::add(const py::array& array) {
+    arrays_.emplace_back(range_of(array), array);
+}
+
+bool Written::overlaps(py::handle object) const {
+    if (object.is_none()) return false;
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    const Range range = range_of(array);
+    return std::any_of(arrays_.begin(), arrays_.end(), [&](const auto& other) {
+        return range.begin < other.first.end && other.first.begin < range.end &&
+               share_memory(array, other.second);
+    });
+}
+
 void refuse_overlap(const py::array& written, const char* written_name, py::handle read,
                     const char* read_name) {
-    if (read.is_none()) return;
-    if (overlap(range_of(written), range_of(py::reinterpret_borrow<py::array>(read))))
+    Written arrays;
+    arrays.add(written);
+    if (arrays.overlaps(read))
         throw py::value_error(std::string(written_name) + " overlaps " + read_name + " in memory");
 }
 

@@ -97,7 +97,25 @@ std::string mode_name(Pooling pooling);
 // Raises IndexError: "id 7 at position (0, 3) is outside a table of 5 rows (valid: 0 to 4)".
 [[noreturn]] void raise_bad_id(const BadId& bad, const Shape& ids_shape, i64 rows);
 
-// Raises ValueError where the ranges of addresses of two arrays overlap. `read` may be None.
+// Arrays that a call is going to write.
+class Written {
+  public:
+    void add(const py::array& array);
+    // Whether an array (or None) has an element in common with one of them; or may have, where that is hard
+    // to tell.
+    bool overlaps(py::handle array) const;
+
+  private:
+    struct Range {  // of addresses, with those of its gaps
+        const char* begin;
+        const char* end;
+    };
+    static Range range_of(const py::array& array);
+
+    std::vector<std::pair<Range, py::array>> arrays_;
+};
+
+// Raises ValueError where `read`, or None, overlaps `written`.
 void refuse_overlap(const py::array& written, const char* written_name, py::handle read,
                     const char* read_name);
 

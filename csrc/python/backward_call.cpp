@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "lookup/lookup.h"
+#include "python/no_gil.h"
 #include "table/table.h"
 
 namespace pyembed {
@@ -38,14 +39,14 @@ void BoundCall::find_winners(const Table& table) {
         Buffer winners = Buffer::of<Position<T>>(bags.count * rows.dim);
         std::optional<BadId> bad;
         {
-            const py::gil_scoped_release no_gil;
+            const NoGil no_gil;
             const Buffer maxima = Buffer::of<T>(bags.count * rows.dim);
             const TableLock::Shared shared(table.lock());
-            bad = gather_bag<E>(table.live_rows<E>(), call.ids, view.rule, bags, call.pooling, nullptr,
+            bad = gather_bag<E>(table.live_rows<E>(), call.ids, view.policy, bags, call.pooling, nullptr,
                                 {maxima.as<T>(), bags.count, rows.dim, rows.dim},
                                 winners.template as<Position<T>>());
         }
-        if (bad) raise_bad_id(*bad, ids_shape(), view.rule.rows);
+        if (bad) raise_bad_id(*bad, ids_shape(), view.policy.rows);
         winners_ = std::make_shared<const Buffer>(std::move(winners));
         call.winners = winners_->as<Position<T>>();
     };
@@ -56,6 +57,34 @@ BoundCall BoundCall::scaled(double factor) const {
     BoundCall copy(*this);
     std::visit([factor](auto& call) { call.scale *= factor; }, copy.call_);
     return copy;
+}
+
+bool BoundCall::reads(const Written& written) const {
+    return written.overlaps(gradient_) || written.overlaps(ids_.array) || written.overlaps(weights_);
+}
+
+BoundCall BoundCall::apart_from(const Written& written) const {
+    BoundCall apart(*this);
+    std::visit(
+        [&](auto& call) {
+            using T = std::decay_t<decltype(*call.gradient.data)>;
+            if (written.overlaps(ids_.array)) {
+                apart.ids_ = ids_argument(ids_.array.attr("copy")());
+                call.ids = apart.ids_.ids;
+            }
+            if (written.overlaps(gradient_)) {
+                const auto rows = input_rows<T>(gradient_.attr("copy")(), "", shape_of(gradient_));
+                apart.gradient_ = rows.array;
+                call.gradient = rows.rows;
+            }
+            if (written.overlaps(weights_)) {
+                const auto weights = weights_argument<T>(weights_.attr("copy")(), "", ids_, Pooling::sum);
+                apart.weights_ = weights.array;
+                call.weights = weights.data;
+            }
+        },
+        apart.call_);
+    return apart;
 }
 
 void BoundCall::check_dim(i64 dim) const {

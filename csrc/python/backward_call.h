@@ -24,6 +24,10 @@ class BoundCall {
 
     BoundCall scaled(double factor) const;
 
+    // Whether it reads what is to be written; and the same call, which reads copies of that.
+    bool reads(const Written& written) const;
+    BoundCall apart_from(const Written& written) const;
+
     // Throws where the gradient's rows are not of `dim` elements, as those of the table are.
     void check_dim(i64 dim) const;
     Shape ids_shape() const { return ids_.shape(); }

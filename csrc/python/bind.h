@@ -5,6 +5,7 @@
 
 namespace pyembed {
 
+void bind_call_apart(pybind11::module_& module);
 void bind_table(pybind11::module_& module);
 void bind_lookup(pybind11::module_& module);
 void bind_gradient(pybind11::module_& module);

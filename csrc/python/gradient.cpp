@@ -4,17 +4,18 @@
 #include "python/array_storage.h"
 #include "python/backward_call.h"
 #include "python/bind.h"
+#include "python/no_gil.h"
 #include "table/fill.h"
 
 namespace pyembed {
 namespace {
 
-// What a gradient is of: a table, or, where that is null, any `rule.rows` rows.
+// What a gradient is of: a table, or, where that is null, any `policy.rows` rows.
 struct Target {
     const Table* table;
-    IdRule rule;
+    IdPolicy policy;
 
-    static Target of(const Table& table) { return {&table, table.view().rule}; }
+    static Target of(const Table& table) { return {&table, table.view().policy}; }
     static Target of(i64 rows) { return {nullptr, {rows, OutOfRange::raise, no_row}}; }
 };
 
@@ -27,20 +28,20 @@ Summands<T> collect(const Target& target, const Calls& calls) {
     Summands<T> summands;
     std::optional<BadCall> bad;
     {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         const RowSet none;
         std::optional<TableLock::Shared> shared;
         if (target.table != nullptr) shared.emplace(target.table->lock());
-        bad = summands.collect(given, target.rule, target.table != nullptr ? target.table->frozen() : none);
+        bad = summands.collect(given, target.policy, target.table != nullptr ? target.table->frozen() : none);
     }
-    if (bad) raise_bad_id(bad->id, calls[bad->call]->ids_shape(), target.rule.rows);
+    if (bad) raise_bad_id(bad->id, calls[bad->call]->ids_shape(), target.policy.rows);
     return summands;
 }
 
 // In a unique_ptr, since its views point into it.
 template <class T>
 std::unique_ptr<Segments<T>> sort(Summands<T> summands) {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     return std::make_unique<Segments<T>>(std::move(summands));
 }
 
@@ -51,7 +52,7 @@ py::tuple ids_and_values(i64 count, i64 dim, Fill fill) {
     auto values = new_rows<T>({count, dim});
     {
         i64* const to = ids.mutable_data();
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         fill(to, values.rows.data);
     }
     return py::make_tuple(std::move(ids), std::move(values.array));
@@ -90,24 +91,18 @@ py::tuple coalesce_rows(const BoundCall& call, i64 rows) {
         [&](auto zero) { return coalesced<decltype(zero)>(Target::of(rows), {&call}); });
 }
 
-bool is_atomic(const std::string& method) {
-    if (method != "auto" && method != "sorted" && method != "atomic")
-        throw py::value_error("method='" + method + "' is none of 'auto', 'sorted', 'atomic'");
-    return method == "atomic";
-}
-
 // dst += the gradient of the calls, after prepare(dst): nothing of it is written before all ids are known
 // good.
 template <class T, class Prepare>
 void add_calls(const Target& target, const Calls& calls, bool atomic, Rows<T> dst, Prepare prepare) {
     Summands<T> summands = collect<T>(target, calls);
     if (atomic) {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         prepare(dst);
         add_gradient_atomically(summands, dst);
     } else {
         const auto segments = sort(std::move(summands));
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         prepare(dst);
         add_gradient(*segments, dst);
     }
@@ -115,14 +110,14 @@ void add_calls(const Target& target, const Calls& calls, bool atomic, Rows<T> ds
 
 // out (V, D) = the gradient, zeros elsewhere
 void to_dense(const Table& table, const Calls& calls, py::handle out, const std::string& method) {
-    const bool atomic = is_atomic(method);
+    const bool atomic = method == "atomic";
     const TableView view = table.view();
     in_arithmetic_of(view.rows, [&](auto zero) {
         using T = decltype(zero);
-        const auto output = output_rows<T>(out, "out", {view.rule.rows, view.dim()});
+        const auto output = output_rows<T>(out, "out", {view.policy.rows, view.dim()});
         refuse_overlap(output.array, "out", array_of(view.storage), "the table");
         for (const BoundCall* call : calls) call->refuse_overlap_with(output.array, "out");
-        add_calls(Target{&table, view.rule}, calls, atomic, output.rows,
+        add_calls(Target{&table, view.policy}, calls, atomic, output.rows,
                   [](Rows<T> dst) { fill_zeros(dst); });
     });
 }
@@ -137,7 +132,7 @@ BoundCall plain_call(py::handle ids_object, py::handle rows, i64 dim, const std:
 }
 
 void scatter_add(py::handle dst_object, py::handle ids, py::handle rows, const std::string& method) {
-    const bool atomic = is_atomic(method);
+    const bool atomic = method == "atomic";
     std::visit(
         [&](auto dst) {
             using T = ElementOf<decltype(dst)>;

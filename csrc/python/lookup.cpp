@@ -5,6 +5,7 @@
 #include "python/array_storage.h"
 #include "python/backward_call.h"
 #include "python/bind.h"
+#include "python/no_gil.h"
 
 namespace pyembed {
 namespace {
@@ -15,11 +16,11 @@ struct Source {
     bool renormalise;
     py::array array;
     AnyRows rows;
-    IdRule rule;
+    IdPolicy policy;
 
     static Source of(const Table& table, bool renormalise) {
         const TableView view = table.view();
-        return {&table, renormalise, array_of(view.storage), view.rows, view.rule};
+        return {&table, renormalise, array_of(view.storage), view.rows, view.policy};
     }
     static Source of(py::handle array) {
         const AnyRows rows = matrix_argument(array, "table", false);
@@ -33,16 +34,16 @@ struct Source {
 
     // Returns f(live rows), called without the GIL and with the lock that they need.
     template <class E, class F>
-    std::optional<BadId> read(const Ids& ids, const IdRule& id_rule, F f) const {
-        const py::gil_scoped_release no_gil;
-        if (table != nullptr) return read_rows<E>(*table, ids, id_rule, renormalise, f);
+    std::optional<BadId> read(const Ids& ids, const IdPolicy& id_policy, F f) const {
+        const NoGil no_gil;
+        if (table != nullptr) return read_rows<E>(*table, ids, id_policy, renormalise, f);
         return f(LiveRows<E>{read_only(std::get<Rows<E>>(rows)), nullptr});
     }
 };
 
 // Looked up as it is, the padding row is a row like any other.
-IdRule without_padding(const IdRule& rule) {
-    return {rule.rows, rule.out_of_range, no_row};
+IdPolicy without_padding(const IdPolicy& policy) {
+    return {policy.rows, policy.out_of_range, no_row};
 }
 
 template <class T>
@@ -57,17 +58,17 @@ RowsArgument<T> output_or_new(py::handle out, const Shape& shape, const Source& 
 
 py::array gather_rows(const Source& source, py::handle ids_object, py::handle out, const Dropout& dropout) {
     const IdsArgument ids = ids_argument(ids_object);
-    const IdRule rule = without_padding(source.rule);
+    const IdPolicy policy = without_padding(source.policy);
     return std::visit(
         [&](auto rows) -> py::array {
             using E = ElementOf<decltype(rows)>;
             Shape shape = ids.shape();
             shape.push_back(rows.dim);
             const auto output = output_or_new<Compute<E>>(out, shape, source, ids);
-            const auto bad = source.read<E>(ids.ids, rule, [&](const LiveRows<E>& live) {
-                return gather<E>(live, ids.ids, rule, dropout, output.rows);
+            const auto bad = source.read<E>(ids.ids, policy, [&](const LiveRows<E>& live) {
+                return gather<E>(live, ids.ids, policy, dropout, output.rows);
             });
-            if (bad) raise_bad_id(*bad, ids.shape(), rule.rows);
+            if (bad) raise_bad_id(*bad, ids.shape(), policy.rows);
             return output.array;
         },
         source.rows);
@@ -90,11 +91,11 @@ py::array gather_bags(const Source& source, const Pooled& how, py::handle ids_ob
             const auto weights = weights_argument<T>(weights_object, weights_name, ids, how.pooling);
             const auto output = output_or_new<T>(out, {bags.bags.count, rows.dim}, source, ids);
             refuse_overlap(output.array, "out", weights.array, weights_name);
-            const auto bad = source.read<E>(ids.ids, source.rule, [&](const LiveRows<E>& live) {
-                return gather_bag<E>(live, ids.ids, source.rule, bags.bags, how.pooling, weights.data,
+            const auto bad = source.read<E>(ids.ids, source.policy, [&](const LiveRows<E>& live) {
+                return gather_bag<E>(live, ids.ids, source.policy, bags.bags, how.pooling, weights.data,
                                      output.rows);
             });
-            if (bad) raise_bad_id(*bad, ids.shape(), source.rule.rows);
+            if (bad) raise_bad_id(*bad, ids.shape(), source.policy.rows);
             return output.array;
         },
         source.rows);
@@ -114,11 +115,11 @@ py::array weight_gradient_of_bags(const Source& source, const Pooled& how, py::h
             const auto upstream = input_rows<T>(gradient, "grad_output", {bags.bags.count, rows.dim});
             py::array_t<T> out(ids.shape());
             T* const to = out.mutable_data();
-            const auto bad = source.read<E>(ids.ids, source.rule, [&](const LiveRows<E>& live) {
-                return weight_gradient<E>(live, ids.ids, source.rule, bags.bags, how.pooling, weights.data,
+            const auto bad = source.read<E>(ids.ids, source.policy, [&](const LiveRows<E>& live) {
+                return weight_gradient<E>(live, ids.ids, source.policy, bags.bags, how.pooling, weights.data,
                                           upstream.rows, to);
             });
-            if (bad) raise_bad_id(*bad, ids.shape(), source.rule.rows);
+            if (bad) raise_bad_id(*bad, ids.shape(), source.policy.rows);
             return out;
         },
         source.rows);

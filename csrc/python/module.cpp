@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "python/arguments.h"
 #include "python/bind.h"
+#include "python/no_gil.h"
 #include "simd/instruction_set.h"
 #include "storage/anonymous.h"
 #include "table/fill.h"
@@ -12,8 +13,8 @@
 namespace pyembed {
 namespace {
 
-// A zeroed table whose memory is touched only where it is written.
-py::array zeros(const Shape& shape, const std::string& dtype) {
+// A zeroed table whose memory is touched only where it is written. `promised`: all of it will be.
+py::array zeros(const Shape& shape, const std::string& dtype, bool promised) {
     const py::dtype type(dtype);
     const py::ssize_t item = type.itemsize();
     py::ssize_t bytes = item;
@@ -26,7 +27,7 @@ py::array zeros(const Shape& shape, const std::string& dtype) {
     const std::size_t size = static_cast<std::size_t>(bytes);
     std::unique_ptr<AnonymousMemory> memory;
     try {
-        memory = std::make_unique<AnonymousMemory>(size);
+        memory = std::make_unique<AnonymousMemory>(size, promised);
     } catch (const std::bad_alloc&) {
         PyErr_Format(PyExc_MemoryError, "an array of shape %s needs %zu bytes, which are not to be had",
                      shape_text(shape).c_str(), size);
@@ -42,7 +43,7 @@ template <class Fill>
 void fill(py::handle array, Fill fill_rows) {
     std::visit(
         [&](auto rows) {
-            const py::gil_scoped_release no_gil;
+            const NoGil no_gil;
             fill_rows(rows);
         },
         matrix_argument(array, "array", true));
@@ -75,7 +76,7 @@ py::dict config() {
 }  // namespace
 }  // namespace pyembed
 
-PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+PYBIND11_MODULE(_core_of_the_main_interpreter, module, pybind11::mod_gil_not_used()) {
     using namespace pyembed;
     const char* const wanted = std::getenv("PYEMBED_ISA");
     try {
@@ -94,12 +95,13 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     module.attr("elements") = names(elements);
     module.attr("modes") = names(pooling_names);
     module.attr("policies") = names(out_of_range_names);
+    bind_call_apart(module);
     bind_table(module);
     bind_lookup(module);
     bind_gradient(module);
     bind_optimizers(module);
 
-    module.def("zeros", zeros, py::arg("shape"), py::arg("dtype"));
+    module.def("zeros", zeros, py::arg("shape"), py::arg("dtype"), py::arg("promised") = false);
     module.def(
         "fill_uniform",
         [](py::handle array, u64 seed, i64 first_row, double low, double high) {
@@ -124,4 +126,13 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     module.def("follow_num_threads", follow_max_threads, py::arg("n"));
     module.def("config", config);
     module.def("release_memory", release_memory);
+    py::module_::import("atexit").attr("register")(py::cpp_function(await_returns));
+}
+
+// Python's entry. In a subinterpreter, all that pybind11 does begins by waiting for a GIL that never comes.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return PyInit__core_of_the_main_interpreter();
+    PyErr_SetString(PyExc_ImportError,
+                    "pyembed works in the main interpreter of a process alone, not in subinterpreters");
+    return nullptr;
 }

@@ -1,10 +1,12 @@
 // Optimizers: rules, states, and steps of all tables at once.
+#include <deque>
 #include <map>
 
 #include "optimizers/step.h"
 #include "python/array_storage.h"
 #include "python/backward_call.h"
 #include "python/bind.h"
+#include "python/no_gil.h"
 
 namespace pyembed {
 namespace {
@@ -89,15 +91,10 @@ BoundUpdate make_update(py::object table, py::object calls, py::object rule, py:
 }
 
 // Raises where a kernel could not take the update as it is.
-Update checked(const BoundUpdate& bound) {
-    Table& table = bound.table();
-    const TableView view = table.view();
-    const py::array& array = array_of(view.storage);
-    if (!array.writeable()) throw py::value_error("the table is read-only");
-    for (const BoundCall* call : bound.calls) {
-        call->check_dim(view.dim());
-        call->refuse_overlap_with(array, "the table");
-    }
+Update checked(const BoundUpdate& bound, const Calls& calls) {
+    const TableView view = bound.table().view();
+    if (!array_of(view.storage).writeable()) throw py::value_error("the table is read-only");
+    for (const BoundCall* call : calls) call->check_dim(view.dim());
     return std::visit(
         [&](auto rows) {
             using T = Compute<ElementOf<decltype(rows)>>;
@@ -107,24 +104,44 @@ Update checked(const BoundUpdate& bound) {
             if (arrays == nullptr) throw py::type_error("the state has another dtype than the table");
             if (arrays->dim != shape.arrays * shape.width)
                 throw py::value_error("the state has another shape than the rule's");
-            return Update{table,       calls_of<T>(bound.calls), bound.rule(), state, bound.learning_rate,
-                          bound.decay, bound.regularization};
+            return Update{bound.table(),       calls_of<T>(calls), bound.rule(),        state,
+                          bound.learning_rate, bound.decay,        bound.regularization};
         },
         view.rows);
 }
 
+// Everything that a step writes.
+Written written_by(const std::vector<const BoundUpdate*>& updates) {
+    Written written;
+    for (const BoundUpdate* update : updates) {
+        const State& state = update->state();
+        written.add(array_of(update->table().view().storage));
+        written.add(array_of(state.storage));
+        if (state.row_steps != nullptr) written.add(array_of(state.row_steps_storage));
+    }
+    return written;
+}
+
+// Gradients count as they are when the step is called: what it would overwrite is copied first.
 void step_tables(const std::vector<const BoundUpdate*>& bound) {
+    const Written written = written_by(bound);
+    std::deque<BoundCall> copies;
+    std::vector<Calls> calls;
     std::vector<Update> updates;
-    for (const BoundUpdate* update : bound) updates.push_back(checked(*update));
+    for (const BoundUpdate* update : bound) {
+        calls.push_back(update->calls);
+        for (const BoundCall*& call : calls.back())
+            if (call->reads(written)) call = &copies.emplace_back(call->apart_from(written));
+        updates.push_back(checked(*update, calls.back()));
+    }
     std::optional<BadUpdate> bad;
     {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         bad = step(updates);
     }
     if (bad) {
-        const BoundUpdate& refused = *bound[bad->update];
-        raise_bad_id(bad->call.id, refused.calls[bad->call.call]->ids_shape(),
-                     refused.table().view().rule.rows);
+        const i64 rows = updates[bad->update].table.view().policy.rows;
+        raise_bad_id(bad->call.id, calls[bad->update][bad->call.call]->ids_shape(), rows);
     }
 }
 
@@ -142,8 +159,7 @@ void bind_optimizers(py::module_& module) {
                 return py::make_tuple(shape.arrays, shape.width);
             },
             py::arg("dim"))
-        .def("attach", &Rule::attach, py::arg("table"), py::arg("state"),
-             py::call_guard<py::gil_scoped_release>())
+        .def("attach", &Rule::attach, py::arg("table"), py::arg("state"), py::call_guard<NoGil>())
         .def("__eq__", equal, py::arg("other"))
         .def("__hash__", [](const Rule& rule) { return py::hash(py::str(text_of(rule))); })
         .def("__repr__", text_of);

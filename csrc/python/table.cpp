@@ -6,7 +6,9 @@
 #include "optimizers/state.h"
 #include "python/array_storage.h"
 #include "python/bind.h"
+#include "python/no_gil.h"
 #include "table/fill.h"
+#include "table/table_locks.h"
 
 namespace pyembed {
 namespace {
@@ -20,43 +22,43 @@ std::unique_ptr<Table> make_table(py::handle array, const std::string& out_of_ra
                                   double norm_type, bool writeable) {
     const AnyRows rows = matrix_argument(array, "table", writeable || max_norm);
     const i64 count = std::visit([](const auto& r) { return r.rows; }, rows);
-    const IdRule rule{count, out_of_range_argument(out_of_range), padding.value_or(no_row)};
+    const IdPolicy policy{count, out_of_range_argument(out_of_range), padding.value_or(no_row)};
     std::optional<MaxNorm> limit;
     if (max_norm) limit = MaxNorm{*max_norm, norm_type};
-    return std::make_unique<Table>(rows, ArrayStorage::of(array), rule, limit);
+    return std::make_unique<Table>(rows, ArrayStorage::of(array), policy, limit);
 }
 
 // The row of each id, -1 for one that has none, whether or not it is the padding row.
-std::vector<i64> resolved(py::handle object, const char* name, const IdRule& given) {
+std::vector<i64> resolved(py::handle object, const char* name, const IdPolicy& given) {
     const IdsArgument ids = ids_argument(object, name);
-    const IdRule rule{given.rows, given.out_of_range, no_row};
-    if (const auto bad = find_bad_id(ids.ids, rule)) raise_bad_id(*bad, ids.shape(), rule.rows);
+    const IdPolicy policy{given.rows, given.out_of_range, no_row};
+    if (const auto bad = find_bad_id(ids.ids, policy)) raise_bad_id(*bad, ids.shape(), policy.rows);
     std::vector<i64> rows(static_cast<std::size_t>(ids.ids.count));
-    resolve_ids(ids.ids, rule, 0, ids.ids.count, rows.data());
+    resolve_ids(ids.ids, policy, 0, ids.ids.count, rows.data());
     return rows;
 }
 
 // Rows of the table by their numbers. A caller may change these meanwhile: none leads outside.
 std::vector<i64> rows_argument(py::handle object, const Table& table) {
-    std::vector<i64> rows = resolved(object, "rows", {table.view().rule.rows, OutOfRange::raise, no_row});
+    std::vector<i64> rows = resolved(object, "rows", {table.view().policy.rows, OutOfRange::raise, no_row});
     rows.erase(std::remove(rows.begin(), rows.end(), no_row), rows.end());
     return rows;
 }
 
 void freeze(Table& table, py::handle object) {
     const std::vector<i64> rows = rows_argument(object, table);
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     table.freeze(rows);
 }
 
 std::vector<i64> frozen_rows(const Table& table) {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     return table.frozen_rows();
 }
 
 void unfreeze(Table& table, py::handle object) {
     const std::vector<i64> rows = object.is_none() ? frozen_rows(table) : rows_argument(object, table);
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     table.unfreeze(rows);
 }
 
@@ -66,7 +68,7 @@ void assign(Table& table, py::handle values) {
         [&](auto rows) {
             using E = ElementOf<decltype(rows)>;
             const auto from = input_rows<E>(values, "values", {rows.rows, rows.dim});
-            const py::gil_scoped_release no_gil;
+            const NoGil no_gil;
             table.assign<E>(from.rows);
         },
         view.rows);
@@ -92,17 +94,45 @@ void grow(Table& table, py::handle array, State* state, State* larger_state) {
     const AnyRows larger = matrix_argument(array, "array", true);
     std::shared_ptr<Storage> storage = ArrayStorage::of(array);
     std::shared_ptr<Storage> beside = larger_state != nullptr ? larger_state->storage : nullptr;
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     table.grow(larger, storage, [&] {
         if (state == nullptr) return;
         const i64 rows = std::visit([](const auto& r) { return r.rows; }, larger);
-        if (larger_state == nullptr || state->rows() != table.rule().rows || larger_state->rows() != rows ||
+        if (larger_state == nullptr || state->rows() != table.policy().rows || larger_state->rows() != rows ||
             (state->row_steps != nullptr) != (larger_state->row_steps != nullptr))
             throw py::value_error("the state does not fit the table");
         move_state(*state, *larger_state);
         if (table.pending() != nullptr) table.pending()->move(larger, state->arrays, beside);
     });
 }
+
+// While `with` runs, nobody else writes the tables; or, where `alone`, reads them either. What is called
+// meanwhile must not take their locks.
+class Holding {
+  public:
+    Holding(py::tuple tables, bool alone) : objects_(std::move(tables)), alone_(alone) {}
+
+    void enter() {
+        std::vector<const Table*> tables;
+        for (const py::handle table : objects_) tables.push_back(&table.cast<const Table&>());
+        const NoGil no_gil;
+        if (alone_)
+            writing_.emplace(tables);
+        else
+            reading_.emplace(tables);
+    }
+    void exit(const py::args&) {
+        const NoGil no_gil;
+        writing_.reset();
+        reading_.reset();
+    }
+
+  private:
+    py::tuple objects_;
+    bool alone_;
+    std::optional<TableLocks<TableLock::Alone>> writing_;
+    std::optional<TableLocks<TableLock::Shared>> reading_;
+};
 
 }  // namespace
 
@@ -115,25 +145,32 @@ void bind_table(py::module_& module) {
         .def(
             "resolve",
             [](const Table& table, py::handle ids) {
-                return array_of_numbers(resolved(ids, "ids", table.view().rule));
+                return array_of_numbers(resolved(ids, "ids", table.view().policy));
             },
             py::arg("ids"))
         .def("freeze", freeze, py::arg("rows"))
         .def("unfreeze", unfreeze, py::arg("rows") = py::none())
+        .def("reserve_frozen", &Table::reserve_frozen, py::call_guard<NoGil>())
         .def("frozen_rows", [](const Table& table) { return array_of_numbers(frozen_rows(table)); })
         .def("assign", assign, py::arg("values"))
         .def("grow", grow, py::arg("array"), py::arg("state") = py::none(),
              py::arg("larger_state") = py::none())
-        .def("settle", &Table::settle, py::call_guard<py::gil_scoped_release>())
-        .def("detach", &Table::detach, py::call_guard<py::gil_scoped_release>())
+        .def("settle", &Table::settle, py::call_guard<NoGil>())
+        .def("detach", &Table::detach, py::call_guard<NoGil>())
+        .def("restart", &Table::restart, py::arg("t"), py::call_guard<NoGil>())
         .def("stamps", [](const Table& table) {
             std::vector<i64> stamps;
             {
-                const py::gil_scoped_release no_gil;
+                const NoGil no_gil;
                 stamps = table.stamps();
             }
             return array_of_numbers(stamps);
         });
+
+    py::class_<Holding>(module, "Holding")
+        .def(py::init<py::tuple, bool>(), py::arg("tables"), py::kw_only(), py::arg("alone"))
+        .def("__enter__", &Holding::enter)
+        .def("__exit__", &Holding::exit);
 }
 
 }  // namespace pyembed

@@ -7,11 +7,11 @@
 
 namespace pyembed {
 
-// Zeroed, lazily where large: pages that are never touched cost nothing.
+// Zeroed; where large, pages are taken from the system as they are touched.
 class AnonymousMemory : public Storage {
   public:
-    // Throws std::bad_alloc.
-    explicit AnonymousMemory(std::size_t bytes);
+    // `promised`: the system is asked for all of it now, where it keeps count. Throws std::bad_alloc.
+    AnonymousMemory(std::size_t bytes, bool promised);
     ~AnonymousMemory() override;
     AnonymousMemory(const AnonymousMemory&) = delete;
     AnonymousMemory& operator=(const AnonymousMemory&) = delete;

@@ -18,6 +18,9 @@ class Pending {
     virtual void settle_all() = 0;
     virtual void settle(const std::vector<i64>& rows) = 0;
 
+    // As made anew at step t, all rows being settled. Cannot fail.
+    virtual void restart(i64 t) = 0;
+
     // A row that stands still has nothing pending, from now on; or again.
     virtual void stop(i64 row) = 0;
     virtual void go_on(i64 row) = 0;

@@ -7,29 +7,34 @@
 
 namespace pyembed {
 
-Table::Table(const AnyRows& rows, std::shared_ptr<Storage> storage, const IdRule& rule,
+Table::Table(const AnyRows& rows, std::shared_ptr<Storage> storage, const IdPolicy& policy,
              std::optional<MaxNorm> max_norm)
-    : rows_(rows), storage_(std::move(storage)), rule_(rule), max_norm_(max_norm) {}
+    : rows_(rows), storage_(std::move(storage)), policy_(policy), max_norm_(max_norm) {}
 
 TableView Table::view() const {
     const std::lock_guard<std::mutex> guard(moving_);
-    return {rows_, rule_, storage_};
+    return {rows_, policy_, storage_};
 }
 
 void Table::freeze(const std::vector<i64>& rows) {
     const TableLock::Alone alone(lock_);
-    if (!rows.empty()) frozen_.reserve(rule_.rows);
+    if (!rows.empty()) frozen_.reserve(policy_.rows);
     for (const i64 row : rows) {
         frozen_.insert(row);
         if (pending_) pending_->stop(row);
     }
 }
 
+void Table::reserve_frozen() {
+    const TableLock::Alone alone(lock_);
+    frozen_.reserve(policy_.rows);
+}
+
 void Table::unfreeze(const std::vector<i64>& rows) {
     const TableLock::Alone alone(lock_);
     for (const i64 row : rows) {
         frozen_.erase(row);
-        if (pending_ && row != rule_.padding) pending_->go_on(row);
+        if (pending_ && row != policy_.padding) pending_->go_on(row);
     }
 }
 
@@ -44,7 +49,7 @@ void Table::assign(Rows<const E> values) {
     const Rows<E> to = rows<E>();
     if (values.rows != to.rows || values.dim != to.dim)
         throw std::invalid_argument("the table grew meanwhile");
-    copy_rows_but(values, to, [this](i64 row) { return row == rule_.padding || frozen_.contains(row); });
+    copy_rows_but(values, to, [this](i64 row) { return row == policy_.padding || frozen_.contains(row); });
 }
 
 void Table::settle() {
@@ -64,6 +69,11 @@ void Table::attach(const std::function<std::unique_ptr<Pending>()>& make) {
 
 void Table::detach() {
     if (has_pending_) attach([] { return nullptr; });
+}
+
+void Table::restart(i64 t) {
+    const TableLock::Alone alone(lock_);
+    if (pending_) pending_->restart(t);
 }
 
 std::vector<i64> Table::stamps() const {
@@ -92,7 +102,7 @@ void Table::grow(const AnyRows& larger, std::shared_ptr<Storage> storage,
     const std::lock_guard<std::mutex> guard(moving_);
     rows_ = larger;
     storage_.swap(storage);
-    rule_.rows = std::visit([](const auto& rows) { return rows.rows; }, larger);
+    policy_.rows = std::visit([](const auto& rows) { return rows.rows; }, larger);
 }
 
 #define PYEMBED_ASSIGN(E) template void Table::assign(Rows<const E>);

@@ -26,7 +26,7 @@ struct MaxNorm {
 // What a call sees of a table. A table only ever grows: a view of it stays valid, and its ids too.
 struct TableView {
     AnyRows rows;
-    IdRule rule;
+    IdPolicy policy;
     std::shared_ptr<Storage> storage;
 
     i64 dim() const {
@@ -43,7 +43,7 @@ struct LiveRows {
 
 class Table {
   public:
-    Table(const AnyRows& rows, std::shared_ptr<Storage> storage, const IdRule& rule,
+    Table(const AnyRows& rows, std::shared_ptr<Storage> storage, const IdPolicy& policy,
           std::optional<MaxNorm> max_norm);
 
     TableView view() const;
@@ -52,6 +52,8 @@ class Table {
     // These take the lock. Frozen rows have no gradient, and are not scaled down.
     void freeze(const std::vector<i64>& rows);
     void unfreeze(const std::vector<i64>& rows);
+    // Makes room for any of the rows to be frozen.
+    void reserve_frozen();
     std::vector<i64> frozen_rows() const;
     // The rows become those of `values` (V, D), but for the padding row and frozen ones.
     template <class E>
@@ -61,6 +63,8 @@ class Table {
     void attach(const std::function<std::unique_ptr<Pending>()>& make);
     // Settles all rows, and forgets what was pending.
     void detach();
+    // Settles all rows; then they have made t steps.
+    void restart(i64 t);
     std::vector<i64> stamps() const;
 
     // Moves into `to` (more rows, D), of which the first become those of the table. `move_beside()` is called
@@ -71,7 +75,7 @@ class Table {
     // Taken without any lock of Python's, so that no two locks are waited for.
     TableLock& lock() const { return lock_; }
     // Under the lock alone:
-    const IdRule& rule() const { return rule_; }
+    const IdPolicy& policy() const { return policy_; }
     const RowSet& frozen() const { return frozen_; }
     Pending* pending() const { return pending_.get(); }
     template <class E>
@@ -90,13 +94,13 @@ class Table {
   private:
     AnyRows rows_;
     std::shared_ptr<Storage> storage_;
-    IdRule rule_;
+    IdPolicy policy_;
     const std::optional<MaxNorm> max_norm_;
     RowSet frozen_;
     std::unique_ptr<Pending> pending_;
     std::atomic<bool> has_pending_{false};
     mutable TableLock lock_;
-    mutable std::mutex moving_;  // guards rows_, storage_ and rule_ for those who have no lock
+    mutable std::mutex moving_;  // guards rows_, storage_ and policy_ for those who have no lock
 };
 
 }  // namespace pyembed

@@ -20,6 +20,7 @@ class Initializer(Configured):
     """
 
     in_parts: ClassVar[bool] = True
+    _touches_all: ClassVar[bool] = True  # so that the system must have memory for all of it
     _is_of_matrices: ClassVar[bool] = False  # values depend on the table's two axes
 
     def __call__(
@@ -52,7 +53,7 @@ class Initializer(Configured):
             If the rows are none of such a table, or it cannot be made in parts.
         """
         first_row = _checks.integer(first_row, "first_row", 0)
-        array = _core.zeros(tuple(shape), _checks.float_dtype(dtype))
+        array = _core.zeros(tuple(shape), _checks.float_dtype(dtype), self._touches_all)
         if self._is_of_matrices and array.ndim != 2:
             raise ValueError(
                 f"shape {array.shape} must have two axes (rows, dim) for {type(self).__name__}"

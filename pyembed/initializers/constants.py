@@ -16,6 +16,8 @@ class Zeros(Initializer):
     large table faster.
     """
 
+    _touches_all: ClassVar[bool] = False
+
     def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
         pass
 

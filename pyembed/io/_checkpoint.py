@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyembed.io._contents import KEY, Contents
-from pyembed.io._safetensors import Reader
+from pyembed.io._safetensors import Reader, StoredArray
 
 
 class Checkpoint:
@@ -32,6 +30,10 @@ class Checkpoint:
         if KEY not in self.reader.metadata:
             raise ValueError(f"no checkpoint of pyembed: its metadata have no {KEY!r}")
         self.contents = Contents.from_json(self.reader.metadata[KEY])
+        self._groups: dict[str, dict[str, StoredArray]] = {}  # by name, up to its last dot
+        for name, stored in self.reader.arrays.items():
+            group, _, key = name.rpartition(".")
+            self._groups.setdefault(group, {})[key] = stored
 
     def table(self, layer: str, shape: tuple[int, int], dtype: str) -> str:
         """Return the name of the array of a layer's table, which has this shape and dtype.
@@ -51,46 +53,42 @@ class Checkpoint:
             raise ValueError(f"the table has shape {stored.shape} in the file, but here {shape}")
         return array
 
-    def frozen_rows(self, layer: str) -> NDArray[np.int64]:
-        """Return the frozen rows of a layer's table.
+    def frozen_rows(self, layer: str, rows: int) -> NDArray[np.int64]:
+        """Return the frozen rows of a layer's table, which has so many rows.
 
         Raises
         ------
         ValueError
             If they are not rows of it.
         """
-        table = self.contents.layers[layer].table
-        stored = self.reader[f"{table}.frozen_rows"]
+        array = f"{self.contents.layers[layer].table}.frozen_rows"
+        stored = self.reader[array]
         if stored.dtype != np.int64 or len(stored.shape) != 1:
             raise ValueError(f"frozen_rows are {stored.dtype} of shape {stored.shape}")
-        rows = np.empty(stored.shape, np.int64)
-        self.reader.read_into(f"{table}.frozen_rows", rows)
-        if not ((rows >= 0) & (rows < self.reader[f"{table}.embeddings"].shape[0])).all():
+        frozen = self._read(array, stored)
+        if not ((frozen >= 0) & (frozen < rows)).all():
             raise ValueError("frozen_rows are outside the table")
-        return rows
+        return frozen
 
     def state(self, optimizer: str) -> list[dict[str, Any]]:
-        """Return the state of each of an optimizer's tables, as `state_dict` has it.
+        """Return the state of each of an optimizer's tables, as far as it can be refused.
 
-        The arrays are maps of the file: they are in memory once they are looked at.
+        That is as `state_dict` has it, but with zeros that take no memory for arrays of floats:
+        these are refused by dtype and shape alone.
         """
         tables: list[dict[str, Any]] = []
         for number, t in enumerate(self.contents.optimizers[optimizer].steps):
-            prefix = f"{optimizer}.{number}."
-            names = [name for name in self.reader.arrays if name.startswith(prefix)]
-            arrays = {name.removeprefix(prefix): self.reader.mapped(name) for name in names}
-            tables.append({"t": t, **arrays})
+            prefix = f"{optimizer}.{number}"
+            arrays = {
+                key: self._read(f"{prefix}.{key}", stored)
+                if stored.dtype == np.int64
+                else np.broadcast_to(np.zeros((), stored.dtype), stored.shape)
+                for key, stored in self._groups.get(prefix, {}).items()
+            }
+            tables.append({**arrays, "t": t})
         return tables
 
-
-@contextlib.contextmanager
-def naming(where: str) -> Iterator[None]:
-    """Let what is refused meanwhile say where."""
-    try:
-        yield
-    except TypeError as error:
-        raise TypeError(f"{where}: {error}") from error
-    except KeyError as error:
-        raise ValueError(f"{where}: the file has no {error}") from error
-    except (OverflowError, ValueError) as error:
-        raise ValueError(f"{where}: {error}") from error
+    def _read(self, name: str, stored: StoredArray) -> NDArray[Any]:
+        array = np.empty(stored.shape, stored.dtype)
+        self.reader.read_into(name, array)
+        return array

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pyembed import _checks, _core
+from pyembed.io._errors import short, shown
+from pyembed.io._json import parsed
 
 KEY = "pyembed"  # of the metadata of a safetensors file
 _VERSION = 1
@@ -62,7 +64,7 @@ class Contents:
             If they are of another version, or damaged.
         """
         try:
-            given = json.loads(text)
+            given = _parsed(text)
             _check_version(given["version"])
             contents = cls(
                 {name: SavedTable(**table) for name, table in given["tables"].items()},
@@ -70,14 +72,8 @@ class Contents:
                 {name: SavedOptimizer(**opt) for name, opt in given["optimizers"].items()},
             )
             contents._check()
-        except (
-            AttributeError,
-            KeyError,
-            RecursionError,
-            TypeError,
-            json.JSONDecodeError,
-        ) as error:
-            raise ValueError(f"its {KEY!r} metadata are damaged ({error!r})") from error
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"its {KEY!r} metadata are damaged ({shown(error)})") from error
         return contents
 
     def _check(self) -> None:
@@ -85,25 +81,39 @@ class Contents:
         for name, table in self.tables.items():
             if table.row_offset != 0:
                 raise ValueError(
-                    f"{name} holds the rows from {table.row_offset!r} on of a larger table, and "
-                    "this pyembed loads whole tables"
+                    f"{short(name)} holds the rows from {shown(table.row_offset)} on of a larger "
+                    "table, and this pyembed loads whole tables"
                 )
-        entries: list[SavedLayer | SavedOptimizer] = [*self.layers.values()]
-        for entry in (*entries, *self.optimizers.values()):
-            if not isinstance(entry.config, dict):
-                raise TypeError(f"config is {entry.config!r}")
         for layer in self.layers.values():
-            self.tables[layer.table], self.layers[layer.table]
+            _check_types(layer, class_name=str, table=str, config=dict)
+            first, _ = self.layers[layer.table], self.tables[layer.table]
+            if first.table != layer.table:
+                raise KeyError(layer.table)
         for optimizer in self.optimizers.values():
+            _check_types(optimizer, config=dict, layers=list, steps=list)
             for name, t in zip(optimizer.layers, optimizer.steps, strict=True):
                 self.layers[name], _checks.step_count(t)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parsed(text)
+    except ValueError as error:
+        raise ValueError(f"its {KEY!r} metadata are damaged ({error})") from error
+
+
+def _check_types(entry: SavedLayer | SavedOptimizer, **types: type) -> None:
+    for name, kind in types.items():
+        value = getattr(entry, name)
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {shown(value)}")
 
 
 def _check_version(version: Any) -> None:
     if version != _VERSION:
         raise ValueError(
-            f"it is of format version {version!r}, and pyembed {_core.__version__} reads version "
-            f"{_VERSION}"
+            f"it is of format version {shown(version)}, and pyembed {_core.__version__} reads "
+            f"version {_VERSION}"
         )
 
 
@@ -120,6 +130,28 @@ def plain(config: Mapping[str, Any]) -> dict[str, Any]:
 def is_callable(value: Any) -> bool:
     """Return whether a plain value stands for a callable that no file can hold."""
     return isinstance(value, dict) and value.keys() == {"callable"}
+
+
+def callables_in(value: Any) -> Iterator[str]:
+    """Yield the names of the callables of a plain value, at any depth."""
+    if is_callable(value):
+        yield str(value["callable"])
+    elif isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from callables_in(inner)
+
+
+def is_alike(value: Any, other: Any) -> bool:
+    """Return whether plain values are equal, but for the names of callables."""
+    if is_callable(value) and is_callable(other):
+        return True
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(
+            is_alike(inner, other[name]) for name, inner in value.items()
+        )
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(is_alike, value, other))
+    return bool(value == other)
 
 
 def _is_inf(value: Any) -> bool:

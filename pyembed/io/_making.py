@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from pyembed import _core
-from pyembed.io._checkpoint import Checkpoint, naming
-from pyembed.io._contents import is_callable
-from pyembed.io._restoring import checked_state, read_state
+from pyembed import _checks, _core
+from pyembed.io._checkpoint import Checkpoint
+from pyembed.io._contents import callables_in, is_callable
+from pyembed.io._errors import naming, short, shown
+from pyembed.io._restoring import Writing, checked_state
 from pyembed.layers import Embedding, EmbeddingBag
 from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer, registry
@@ -27,13 +28,13 @@ def made(saved: Checkpoint, mmap: bool) -> dict[str, TableLayer | SparseOptimize
     """
     layers: dict[str, TableLayer] = {}
     for name in saved.contents.layers:
-        with naming(name):
+        with naming(short(name)):
             layers[name] = _layer(saved, name, layers, mmap)
     if mmap:
         return {**layers}
     trained: dict[str, SparseOptimizer] = {}
     for name in saved.contents.optimizers:
-        with naming(name):
+        with naming(short(name)):
             trained[name] = _optimizer(saved, name, layers)
     for name, entry in saved.contents.layers.items():
         if entry.table == name:  # an optimizer may hold one that became untrainable
@@ -52,15 +53,17 @@ def _layer(saved: Checkpoint, name: str, layers: dict[str, TableLayer], mmap: bo
             layers[entry.table], **{argument: config[argument] for argument in own}
         )
         return shared
-    shape = (config["input_dim"], config["output_dim"])
-    array = saved.table(name, shape, config["dtype"])
+    dtype = _checks.one_of(config["dtype"], "dtype", _core.elements)
+    array = saved.table(name, (config["input_dim"], config["output_dim"]), dtype)
+    rows, dim = saved.reader[array].shape
+    frozen_rows = saved.frozen_rows(name, rows)
     if mmap:
         table = saved.reader.mapped(array)
     else:
-        table = _core.zeros(shape, config["dtype"])
+        table = _core.zeros((rows, dim), dtype, promised=True)
         saved.reader.read_into(array, table)
     layer: TableLayer = cls(**{**config, "trainable": not mmap}, weights=Shared(table))
-    layer.freeze(saved.frozen_rows(name))
+    layer.freeze(frozen_rows)
     return layer
 
 
@@ -69,23 +72,28 @@ def _optimizer(saved: Checkpoint, name: str, layers: dict[str, TableLayer]) -> S
     config = _arguments(entry.config)
     cls = _known(registry, config.pop("class_name"))
     optimizer: SparseOptimizer = cls([layers[layer] for layer in entry.layers], **config)
-    read_state(saved, name, optimizer, checked_state(saved, name, optimizer))
+    writing = Writing(saved)
+    writing.add_optimizer(name, optimizer, *checked_state(saved, name, optimizer))
+    writing.read()
+    writing.finish()
     return optimizer
 
 
 def _known(classes: dict[str, Any], class_name: str) -> Any:
     if class_name not in classes:
         raise ValueError(
-            f"it is of the class {class_name!r}, which pyembed does not have: load into an object"
+            f"it is of the class {shown(class_name)}, which pyembed does not have: load into an "
+            "object"
         )
     return classes[class_name]
 
 
 def _arguments(config: dict[str, Any]) -> dict[str, Any]:
     for name, value in config.items():
-        if is_callable(value):
+        for found in callables_in(value):
+            at = f"{short(name)}=" if is_callable(value) else f"a callable in its {short(name)}, "
             raise ValueError(
-                f"it was saved with {name}={value['callable']}, which no file can hold: load into "
-                "an object that has it"
+                f"it was saved with {at}{short(found)}, which no file can hold: load into an "
+                "object that has it"
             )
     return dict(config)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
+from pyembed._core import Holding
+from pyembed._uninterrupted import uninterrupted
 from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
-from pyembed.table import at_rest
+from pyembed.table import Table, at_rest
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,22 @@ class Objects:
             raise ValueError(f"{name} gave its tables up in release()")
         return names
 
-    def at_rest(self) -> contextlib.AbstractContextManager[None]:
-        """Let no step begin in another thread, of these optimizers or those of the layers."""
+    def at_rest(self, body: Callable[[], _Result]) -> _Result:
+        """Return ``body()``, while no other thread steps or grows one of these."""
+        return at_rest(self._tables(), body)
+
+    def in_one_piece(self, body: Callable[[], _Result]) -> _Result:
+        """Return the same; what a signal's handler raises is raised once the body is whole."""
+        if any(table.mutex.is_held_here for table in self._tables()):
+            return self.at_rest(body)  # by a function of the user's, called under the lock
+        return uninterrupted(functools.partial(self.at_rest, body))
+
+    def held(self, *, alone: bool) -> Holding:
+        """Return a context in which lookups write no table; or, where `alone`, read none either."""
+        return Holding(tuple(set(self._tables())), alone=alone)
+
+    def _tables(self) -> list[Table]:
         layers = [*self.layers.values()]
         for optimizer in self.optimizers.values():
             layers += optimizer.tables
-        return at_rest(layer._table for layer in layers)
+        return [layer._table for layer in layers]

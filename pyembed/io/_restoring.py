@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from pyembed.io._checkpoint import Checkpoint, naming
-from pyembed.io._contents import is_callable, plain
+import numpy as np
+from numpy.typing import NDArray
+
+from pyembed import _core, schedules
+from pyembed.io._checkpoint import Checkpoint
+from pyembed.io._contents import callables_in, is_alike, is_callable, plain
+from pyembed.io._errors import naming, short, shown
 from pyembed.io._objects import Objects
 from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
 from pyembed.schedules import LearningRate
+from pyembed.table import Table
 
 # What an existing layer keeps: it does not change what lookups and steps do with the table.
 # (An initializer without a seed differs from process to process.)
@@ -19,62 +26,131 @@ _KEPT = frozenset(
 
 
 def restore(saved: Checkpoint, given: Objects) -> None:
-    """Load into the objects that have their names in the file.
+    """Load into the objects that have their names in the file, all of it or nothing.
 
     Raises
     ------
     TypeError, ValueError
         If something does not fit: nothing has changed then.
     """
-    with given.at_rest():
-        _check_names(saved, given)
-        for name, layer in given.layers.items():
-            with naming(name):
-                _check_layer(saved, name, layer)
-        _check_sharing(saved, given)
-        frozen = {name: saved.frozen_rows(name) for name in given.layers}
-        states = {}
-        for name, optimizer in given.optimizers.items():
-            with naming(name):
-                _check_tables(saved, given, name)
-                states[name] = checked_state(saved, name, optimizer)
-        # From here on nothing can be refused.
-        for name, layer in given.layers.items():
-            if given.first_with_table(layer) == name:
-                table = saved.contents.layers[name].table
-                saved.reader.read_into(f"{table}.embeddings", layer.embeddings)
-                layer.unfreeze()
-                layer.freeze(frozen[name])
-        for name, optimizer in given.optimizers.items():
-            read_state(saved, name, optimizer, states[name])
+    given.in_one_piece(functools.partial(_restore, saved, given))
+
+
+def _restore(saved: Checkpoint, given: Objects) -> None:
+    _check_names(saved, given)
+    frozen = {}
+    for name, layer in given.layers.items():
+        with naming(short(name)):
+            _check_layer(saved, name, layer)
+            frozen[name] = saved.frozen_rows(name, layer.input_dim)
+    _check_sharing(saved, given)
+    checked = {}
+    for name, optimizer in given.optimizers.items():
+        with naming(short(name)):
+            _check_tables(saved, given, name)
+            checked[name] = checked_state(saved, name, optimizer)
+    writing = Writing(saved)
+    for name, layer in given.layers.items():
+        if given.first_with_table(layer) == name:
+            table = saved.contents.layers[name].table
+            writing.add_layer(f"{table}.embeddings", layer, frozen[name])
+    for name, optimizer in given.optimizers.items():
+        writing.add_optimizer(name, optimizer, *checked[name])
+    writing.take_memory()
+    with given.held(alone=True):  # no lookup shall see half of it
+        writing.read()
+    writing.finish()
+
+
+class Writing:
+    """What is written, and where to: all of it is checked.
+
+    To add something brings its rows up to date, and changes nothing else.
+
+    Parameters
+    ----------
+    saved : Checkpoint
+    """
+
+    def __init__(self, saved: Checkpoint) -> None:
+        self._reader = saved.reader
+        self._arrays: list[tuple[str, NDArray[Any]]] = []  # in the file, and live
+        self._frozen: list[tuple[Table, NDArray[np.int64]]] = []
+        self._optimizers: list[tuple[SparseOptimizer, LearningRate, list[int]]] = []
+
+    def add_layer(self, array: str, layer: TableLayer, frozen_rows: NDArray[np.int64]) -> None:
+        """Add the table of a layer, an array of the file, and what rows of it are frozen."""
+        self._arrays.append((array, layer.embeddings))
+        self._frozen.append((layer._table, frozen_rows))
+
+    def add_optimizer(
+        self, name: str, optimizer: SparseOptimizer, learning_rate: LearningRate, steps: list[int]
+    ) -> None:
+        """Add the state of an optimizer, under its name in the file."""
+        for number, arrays in enumerate(optimizer._live_arrays()):
+            self._arrays += [(f"{name}.{number}.{key}", live) for key, live in arrays.items()]
+        self._optimizers.append((optimizer, learning_rate, steps))
+
+    def take_memory(self) -> None:
+        """Take the memory that writing needs. Changes nothing."""
+        self._reader.make_room(live for _, live in self._arrays)
+        for table, rows in self._frozen:
+            if len(rows) > 0:
+                table.reserve_frozen()
+
+    def read(self) -> None:
+        """Fill all arrays. Nothing is refused, but the file may fail."""
+        for array, live in self._arrays:
+            self._reader.read_into(array, live)
+
+    def finish(self) -> None:
+        """Take over what is no array: frozen rows, step counts, learning rates. Cannot fail."""
+        for table, rows in self._frozen:
+            _core.Table.unfreeze(table)  # those of Table wait until the tables are at rest
+            _core.Table.freeze(table, rows)
+        for optimizer, learning_rate, steps in self._optimizers:
+            optimizer._go_on_from(learning_rate, steps)
 
 
 def checked_state(
     saved: Checkpoint, name: str, optimizer: SparseOptimizer
 ) -> tuple[LearningRate, list[int]]:
-    """Return what `read_state` needs, if the optimizer is one of the file's configuration."""
+    """Return the learning rate and the step counts of a state that fits the optimizer."""
     config = dict(saved.contents.optimizers[name].config)
-    if is_callable(config["learning_rate"]):
-        if not callable(optimizer.learning_rate):
-            raise ValueError(
-                f"it was saved with learning_rate={_shown(config['learning_rate'])}, but here it "
-                f"is {optimizer.learning_rate!r}: set it to a callable first"
-            )
-        config["learning_rate"] = optimizer.learning_rate
+    here = optimizer.get_config()
+    rate = config["learning_rate"]
+    why = (
+        f"it was saved with learning_rate={_shown(rate)}, but here it is "
+        f"{shown(optimizer.learning_rate)}: set it to one with a callable there first"
+    )
+    config["learning_rate"] = _with_callables(rate, optimizer.learning_rate, why)
+    for argument, value in plain(here).items():
+        if argument == "learning_rate" or argument not in config:
+            continue
+        if is_alike(config[argument], value):
+            config[argument] = here[argument]  # which JSON may not hold
     return optimizer._checked_state(config, saved.state(name))
 
 
-def read_state(
-    saved: Checkpoint,
-    name: str,
-    optimizer: SparseOptimizer,
-    checked: tuple[LearningRate, list[int]],
-) -> None:
-    """Read an optimizer's arrays into it."""
-    optimizer._restore(
-        checked,
-        lambda number, array, live: saved.reader.read_into(f"{name}.{number}.{array}", live),
-    )
+def _with_callables(value: Any, here: Any, why: str) -> Any:
+    """Return a plain value with the callables that `here` has in the same places.
+
+    Raises
+    ------
+    ValueError
+        That says `why`, if there is none.
+    """
+    if is_callable(value):
+        if not callable(here) and not isinstance(here, dict):  # a schedule's configuration
+            raise ValueError(why)
+        return here
+    if isinstance(value, dict):
+        config = schedules.serialize(here)
+        places = config if isinstance(config, dict) else {}
+        return {
+            name: _with_callables(inner, places.get(name), why) for name, inner in value.items()
+        }
+    return value
 
 
 def _check_names(saved: Checkpoint, given: Objects) -> None:
@@ -84,7 +160,7 @@ def _check_names(saved: Checkpoint, given: Objects) -> None:
     ):
         for name in names:
             if name not in known:
-                raise ValueError(f"there is no {kind} {name!r}; there are {_listed(known)}")
+                raise ValueError(f"there is no {kind} {shown(name)}; there are {_listed(known)}")
 
 
 def _check_layer(saved: Checkpoint, name: str, layer: TableLayer) -> None:
@@ -96,12 +172,11 @@ def _check_layer(saved: Checkpoint, name: str, layer: TableLayer) -> None:
     there = {"class_name": entry.class_name, **entry.config}
     for argument, value in here.items():
         was = there[argument]
-        if argument in _KEPT or value == was or (is_callable(value) and is_callable(was)):
-            continue
-        raise ValueError(
-            f"it was saved with {argument}={_shown(was)}, but here it has "
-            f"{argument}={_shown(value)}"
-        )
+        if argument not in _KEPT and not is_alike(value, was):
+            raise ValueError(
+                f"it was saved with {argument}={_shown(was)}, but here it has "
+                f"{argument}={_shown(value)}"
+            )
 
 
 def _check_sharing(saved: Checkpoint, given: Objects) -> None:
@@ -124,8 +199,9 @@ def _check_tables(saved: Checkpoint, given: Objects, optimizer: str) -> None:
 
 
 def _listed(names: Any) -> str:
-    return ", ".join(names) or "none"
+    return short(", ".join(names)) or "none"
 
 
 def _shown(value: Any) -> str:
-    return str(value["callable"]) if is_callable(value) else repr(value)
+    """Return a plain value as errors show it: a callable by its name."""
+    return short(*callables_in(value)) if is_callable(value) else shown(value)

@@ -8,19 +8,26 @@ Here nothing is held beside the arrays themselves but one block of rows.
 
 import json
 import math
+import mmap
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyembed import _checks
+from pyembed.io._errors import short, shown
+from pyembed.io._json import parsed
+
 _DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8"}
 _BLOCK = 8 << 20  # bytes
 _ALIGNMENT = 64  # of the first array, in the file and so in a memory map
 _LONGEST_HEADER = 100_000_000  # as the library has it
+_MOST_AXES = 32  # of an array of NumPy's, in any version
+_MOST_EMPTY_ROWS = 1 << 20  # in a file of fewer bytes
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
     if len(text) > _LONGEST_HEADER:
         raise ValueError(f"names and configurations take more than {_LONGEST_HEADER} bytes")
+    _check_empty_rows([array.shape for array in arrays.values()], 8 + len(text) + end)
     file.write(len(text).to_bytes(8, "little"))
     file.write(text)
     for name in names:
@@ -59,6 +67,9 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
 
 class Reader:
     """The arrays and the metadata of an open, unbuffered file.
+
+    That the arrays take the whole file, and each byte once, is checked, so that whoever makes room
+    for them takes memory of the file's size.
 
     Parameters
     ----------
@@ -79,43 +90,51 @@ class Reader:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        size = os.fstat(file.fileno()).st_size
+        self._size = size = os.fstat(file.fileno()).st_size
+        self._map: mmap.mmap | None = None
+        self._block = np.empty(0, np.uint8)  # what is read of an array with gaps
         start = file.read(8)
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
             raise ValueError(f"no safetensors file, or cut short: it has {size} bytes")
         text = bytearray(length)
         _fill(file, memoryview(text))
-        try:
-            header = json.loads(text)
-            self.metadata: dict[str, str] = dict(header.pop("__metadata__", {}))
-        except (AttributeError, RecursionError, TypeError, ValueError) as error:
-            raise ValueError(f"no safetensors file: its header is damaged ({error})") from error
+        header, self.metadata = _header(text)
         self.arrays = {name: _stored(name, entry, 8 + length) for name, entry in header.items()}
         self._check_ends(8 + length, size)
+        _check_empty_rows([array.shape for array in self.arrays.values()], size)
 
     def _check_ends(self, end: int, size: int) -> None:
         """Refuse gaps, overlaps, and a file that ends elsewhere than its last array."""
-        for name, array in sorted(self.arrays.items(), key=lambda item: item[1].begin):
-            if array.begin != end and _size(array) > 0:
-                raise ValueError(f"{name} begins at byte {array.begin}, and not at {end}")
+        in_order = sorted(self.arrays.items(), key=lambda item: (item[1].begin, _size(item[1])))
+        for name, array in in_order:
+            if array.begin != end:
+                raise ValueError(f"{short(name)} begins at byte {array.begin}, and not at {end}")
             end += _size(array)
         if size != end:
-            short = "cut short" if size < end else "too long"
-            raise ValueError(f"{short}: it has {size} bytes, and should have {end}")
+            how = "cut short" if size < end else "too long"
+            raise ValueError(f"{how}: it has {size} bytes, and should have {end}")
 
     def __getitem__(self, name: str) -> StoredArray:
         if name not in self.arrays:
-            raise ValueError(f"there is no {name} in it")
+            raise ValueError(f"there is no {short(name)} in it")
         return self.arrays[name]
 
     def mapped(self, name: str) -> NDArray[Any]:
         """Return an array of the file itself, read-only, which takes no time and no memory."""
         stored = self[name]
-        if 0 in stored.shape:
-            return np.empty(stored.shape, stored.dtype)
-        array = np.memmap(self._file, stored.dtype, "r", stored.begin, stored.shape)
-        return array.view(np.ndarray)
+        if self._map is None:  # one for all arrays: each would hold a descriptor of its own
+            self._map = mmap.mmap(self._file.fileno(), self._size, access=mmap.ACCESS_READ)
+        array: NDArray[Any] = np.ndarray(stored.shape, stored.dtype, self._map, stored.begin)
+        return array
+
+    def make_room(self, arrays: Iterable[NDArray[Any]]) -> None:
+        """Take the memory that `read_into` needs beside these arrays: then it asks for none."""
+        for array in arrays:
+            block = next(_blocks(array), None)  # none is larger than the first
+            if block is None or _is_read_in_place(block) or block.nbytes <= self._block.nbytes:
+                continue
+            self._block = np.empty(block.nbytes, np.uint8)
 
     def read_into(self, name: str, out: NDArray[Any]) -> None:
         """Fill an array of the stored shape, in any layout; all but the last axis may be strided.
@@ -125,34 +144,67 @@ class Reader:
         OSError
             If the file is cut short meanwhile, or cannot be read.
         """
+        self.make_room([out])
         self._file.seek(self[name].begin)
         for block in _blocks(out):
-            if block.flags.c_contiguous and sys.byteorder == "little":
+            if _is_read_in_place(block):
                 _fill(self._file, block.data)
             else:
-                read = np.empty(block.shape, block.dtype.newbyteorder("<"))
+                read = self._block[: block.nbytes].view(block.dtype.newbyteorder("<"))
                 _fill(self._file, read.data)
-                block[...] = read
+                block[...] = read.reshape(block.shape)
+
+
+def _header(text: bytearray) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the entries of a header, and its metadata."""
+    try:
+        header = parsed(text)
+        metadata = header.pop("__metadata__", {})
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise TypeError("its metadata are no texts")
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"no safetensors file: its header is damaged ({error})") from error
+    return header, metadata
 
 
 def _stored(name: str, entry: Any, first_byte: int) -> StoredArray:
     try:
-        dtype, shape, (begin, end) = str(entry["dtype"]), entry["shape"], entry["data_offsets"]
-        valid = all(type(number) is int and number >= 0 for number in (*shape, begin, end))
+        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        numbers = (*shape, begin, end)
+        valid = isinstance(dtype, str) and len(shape) <= _MOST_AXES
+        valid &= all(type(number) is int and 0 <= number <= _checks.LARGEST for number in numbers)
     except (KeyError, TypeError, ValueError):
         valid = False
     if not valid:
-        raise ValueError(f"{name} is described as {entry!r}")
+        raise ValueError(f"{short(name)} is described as {shown(entry)}")
     if dtype not in _DTYPES:
-        raise TypeError(f"{name} has dtype {dtype}, which is none of {', '.join(_DTYPES)}")
+        known = ", ".join(_DTYPES)
+        raise TypeError(f"{short(name)} has dtype {short(dtype)}, which is none of {known}")
     stored = StoredArray(np.dtype(_DTYPES[dtype]), tuple(shape), first_byte + begin)
     if end - begin != _size(stored):
-        raise ValueError(f"{name} has {end - begin} bytes, and should have {_size(stored)}")
+        raise ValueError(f"{short(name)} has {end - begin} bytes, and should have {_size(stored)}")
     return stored
+
+
+def _check_empty_rows(shapes: Iterable[tuple[int, ...]], size: int) -> None:
+    """Refuse more rows without elements than belong into a file of so many bytes.
+
+    They take no bytes; but whoever has them keeps a bit or a step count for each.
+    """
+    rows = sum(max(shape) for shape in shapes if 0 in shape)
+    if rows > max(size, _MOST_EMPTY_ROWS):
+        raise ValueError(
+            f"{rows} rows without elements are more than a file of {size} bytes may have: "
+            f"{max(size, _MOST_EMPTY_ROWS)}"
+        )
 
 
 def _size(stored: StoredArray) -> int:
     return math.prod(stored.shape) * stored.dtype.itemsize
+
+
+def _is_read_in_place(block: NDArray[Any]) -> bool:
+    return block.flags.c_contiguous and sys.byteorder == "little"
 
 
 def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:

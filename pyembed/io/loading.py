@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import BinaryIO, cast
 
-from pyembed.io._checkpoint import Checkpoint, naming
+from pyembed.io._checkpoint import Checkpoint
+from pyembed.io._errors import naming
 from pyembed.io._making import made
 from pyembed.io._objects import Objects
+from pyembed.io._replacing import check_regular
 from pyembed.io._restoring import restore
 from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
@@ -23,10 +25,11 @@ def load(
     Parameters
     ----------
     path : path-like
+        A name; no open file, and no descriptor.
     mmap : bool
         Whether tables are maps of the file, read-only and not trainable, which takes no time and no
         memory whatever their size: rows are read when they are looked up. Optimizers are left out.
-        Only for new objects.
+        Only for new objects. See the notes.
     **objects : layer or optimizer
         Where given, those objects of the file that have their names are loaded into them, in place,
         and the others left out. An optimizer needs its layers beside it.
@@ -34,7 +37,8 @@ def load(
         A layer takes over its table and the rows that are frozen; an optimizer its state, its step
         counts and a learning rate that is a number. All their other arguments must be those of the
         file, but for a layer's `trainable`, `name`, `seed` and `embeddings_initializer`. A callable
-        of the user's own, in the file known by name alone, must be a callable here, and is kept.
+        of the user's own, in the file known by name alone, must be a callable here, and is kept; so
+        is one that a schedule has.
 
     Returns
     -------
@@ -44,18 +48,33 @@ def load(
     Raises
     ------
     OSError
-        If the file cannot be read.
+        If the file cannot be read, or is no regular one.
     TypeError
         If a dtype is another one, or an object is neither a layer nor an optimizer.
     ValueError
         If the file is no checkpoint, of another version, damaged or cut short; or if a name, a
         shape, an argument or a step count does not fit, or a new object would need a callable.
         Whatever is refused, nothing has changed.
+
+    Notes
+    -----
+    A file is checked before anything is made or written: what is allocated is of its size, and that
+    of the objects given. What can fail once these are being written is the reading itself: where a
+    disk does, or another program cuts the file short in that moment, they are partly written, and
+    are to be loaded again. A signal such as Ctrl-C is raised once they are whole, and lookups in
+    other threads wait until then.
+
+    A map shows the file as it is. `save` never writes into a file, but puts another in its place,
+    and the map keeps the old one. Where another program changes the file itself, rows change; where
+    one cuts it short, the system ends the process at the next lookup of a row that is gone
+    (SIGBUS). That is so of every memory map, and cannot be caught: map files that stay as they are.
     """
     given = Objects.of(objects)
     if objects and mmap:
         raise ValueError("mmap=True makes new layers: no objects can be given with it")
-    with open(path, "rb", buffering=0) as file, naming(os.fspath(path)):
+    where = os.fsdecode(path)  # no number: to open a descriptor is to close it
+    check_regular(where)  # or opening it might wait for ever
+    with open(where, "rb", buffering=0) as file, naming(where):
         saved = Checkpoint(cast(BinaryIO, file))
         if not objects:
             return made(saved, mmap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -23,12 +24,13 @@ def save(path: str | os.PathLike[str], **objects: TableLayer | SparseOptimizer) 
     ``"opt.0.m"`` and the like. Layers that share a table store it once, under the first name.
 
     Whenever the process or the machine stops, `path` is the old file or the new one, whole: the
-    new one is written beside it, put on the disk, and renamed.
+    new one is written beside it, put on the disk, and renamed. It has the old one's permissions.
 
     Parameters
     ----------
     path : path-like
-        By habit it ends with ``.safetensors``.
+        By habit it ends with ``.safetensors``. A link stays one: the file that it leads to is
+        replaced.
     **objects : layer or optimizer
         By the names that they have in the file. An optimizer's layers, or others on their tables,
         must be among them. Steps in other threads wait meanwhile.
@@ -36,12 +38,14 @@ def save(path: str | os.PathLike[str], **objects: TableLayer | SparseOptimizer) 
     Raises
     ------
     OSError
-        If the system refuses something.
+        If the system refuses something, or `path` is there and no regular file: a folder, a pipe, a
+        device.
     TypeError
         If an object is neither a layer nor an optimizer.
     ValueError
-        If there are none, or a layer of an optimizer is not among them. Whatever is raised, the
-        old file stays.
+        If there are none, a layer of an optimizer is not among them, a configuration is nested too
+        deeply, or there are more than a million rows of no elements. Whatever is raised, the old
+        file stays.
 
     Notes
     -----
@@ -65,11 +69,18 @@ def save(path: str | os.PathLike[str], **objects: TableLayer | SparseOptimizer) 
     if "mmap" in objects:
         raise ValueError("no object can be named 'mmap', which is an argument of load")
     given = Objects.of(objects)
-    with given.at_rest():
+    given.at_rest(functools.partial(_save, path, given))
+
+
+def _save(path: str | os.PathLike[str], given: Objects) -> None:
+    try:
         contents, arrays = _described(given)
         metadata = {KEY: contents.to_json()}
-        with replacing(path) as file:
-            _safetensors.write(file, arrays, metadata)
+    except RecursionError:
+        raise ValueError("a configuration is nested too deeply to be saved") from None
+    # Lookups with a max_norm write rows: not while these are written to the file.
+    with replacing(path) as file, given.held(alone=False):
+        _safetensors.write(file, arrays, metadata)
 
 
 def _described(given: Objects) -> tuple[Contents, dict[str, NDArray[Any]]]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyembed import _arrays, _checks, constraints, initializers, regularizers
+from pyembed import _arrays, _checks, _core, constraints, initializers, regularizers
 from pyembed._core import BackwardCall
 from pyembed.lookup import Lookup
 from pyembed.sparse_grad import SparseGrad
@@ -269,8 +269,15 @@ class TableLayer:
         array = read(matrix, "matrix")
         if array.ndim != 2:
             raise ValueError(f"matrix must have two axes (rows, dim), not shape {array.shape}")
-        dtype = kwargs.pop("dtype", None) if copy else kwargs.get("dtype")
-        kwargs["dtype"] = _checks.float_dtype(array.dtype if dtype is None else dtype)
+        dtype = kwargs.get("dtype")
+        if dtype is None:
+            dtype = array.dtype
+            if str(dtype) not in _core.elements:
+                raise TypeError(
+                    f"matrix has dtype {dtype}: say which the table shall have, as in "
+                    f"{'' if copy else 'copy=True, '}dtype={_core.elements[0]!r}"
+                )
+        kwargs["dtype"] = _checks.float_dtype(dtype)
         if not copy and array.dtype != kwargs["dtype"]:
             raise TypeError(
                 f"matrix is {array.dtype}: a {kwargs['dtype']} table of it needs copy=True"
@@ -309,7 +316,7 @@ class TableLayer:
         """Return ``ids != 0`` where `mask_zero` is set, else None."""
         if not self.mask_zero:
             return None
-        ids = np.asarray(ids)
+        ids = _arrays.as_array(ids, "ids")
         if ids.dtype.kind not in "iu" and ids.size:
             raise TypeError(f"ids must be integers, not {ids.dtype}")
         return np.asarray(ids != 0)

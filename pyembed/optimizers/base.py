@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyembed import _checks, _core, schedules
+from pyembed import _arrays, _checks, _core, schedules
 from pyembed._arrays import writeable
 from pyembed._core import BackwardCall, Rule, State, Update
 from pyembed._mutex import Mutex
@@ -152,10 +153,16 @@ class SparseOptimizer:
             If its configuration, its number of tables, or a shape or value does not fit. Whatever
             is raised, nothing has changed.
         """
-        with self._mutex.held:
-            tables = list(state_dict["tables"])
+
+        def load() -> None:
+            tables = [self._apart(table) for table in state_dict["tables"]]
             checked = self._checked_state(state_dict["config"], tables)
-            self._restore(checked, lambda number, name, live: np.copyto(live, tables[number][name]))
+            for arrays, given in zip(self._live_arrays(), tables, strict=True):
+                for name, live in arrays.items():
+                    np.copyto(live, given[name])
+            self._go_on_from(*checked)
+
+        self._mutex.run_whole(load)
 
     def flush(self) -> None:
         """Bring every row up to date; rows are behind with ``SparseAdam(update="exact")`` alone."""
@@ -165,10 +172,19 @@ class SparseOptimizer:
 
     def release(self) -> None:
         """Give the tables up for another optimizer to take; this one cannot step any more."""
-        with self._mutex.held:
+
+        def give_up() -> None:
             for table in self._states:
                 table.let_go()
             self._states, self._rules, self._layers = {}, {}, ()
+
+        # Not by `run_whole`: a finalizer may call this, within the start of a thread.
+        with self._mutex.held:
+            try:
+                give_up()
+            except BaseException:  # by a signal, with half of the tables given up
+                give_up()
+                raise
 
     def __getstate__(self) -> dict[str, Any]:
         with self._mutex.held:
@@ -182,6 +198,18 @@ class SparseOptimizer:
             own = {name: value for name, value in self.__dict__.items() if name not in left_out}
             return own | {"_states": states}
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> SparseOptimizer:
+        """Return a copy on copies of the tables, all as they are between two steps.
+
+        Of ``copy.deepcopy((emb, opt))`` the table is copied first, by itself: where another thread
+        steps, the pair is of one step only if none comes between. ``copy.deepcopy((opt, emb))`` and
+        ``copy.deepcopy(opt)`` always are.
+        """
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        with self._mutex.held:
+            copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return copied
+
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         def state_of(table: Table) -> State:
             array, t, row_steps = pickled["_states"][table]
@@ -192,8 +220,10 @@ class SparseOptimizer:
 
     def _claim(self, layers: Sequence[TableLayer], state_of: Callable[[Table], State]) -> None:
         """Take the tables of all layers, or of none."""
+        _refuse_overlaps(layers)
         tables = [layer._table for layer in layers]
-        with self._mutex.held, at_rest(tables):  # no table grows before it has its state
+
+        def take() -> None:
             for layer in layers:
                 if layer._table.owner is not None:
                     raise ValueError(
@@ -207,15 +237,14 @@ class SparseOptimizer:
                 self._rules = {table: self._rule(table.dtype) for table in tables}
                 self._states = {table: state_of(table) for table in tables}
                 for table in tables:
-                    self._attach(table)
+                    self._rules[table].attach(table, self._states[table])
             except BaseException:
                 for table in tables:
                     table.let_go()
                 raise
 
-    def _attach(self, table: Table) -> None:
-        """Tell the table what its lookups must know of its state, which is new to it."""
-        self._rules[table].attach(table, self._states[table])
+        with self._mutex.held:
+            at_rest(tables, take)  # no table grows before it has its state
 
     def _grow(self, table: Table, array: NDArray[Any]) -> None:
         """Move a table into a larger array, and its state with it."""
@@ -240,20 +269,35 @@ class SparseOptimizer:
         steps = [self._checked(*pair) for pair in zip(states, tables, strict=True)]
         return learning_rate, steps
 
-    def _restore(
-        self,
-        checked: tuple[LearningRate, list[int]],
-        write: Callable[[int, str, NDArray[Any]], None],
-    ) -> None:
-        """Take over a checked state; ``write(table number, name, live array)`` fills an array."""
-        learning_rate, steps = checked
+    def _apart(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return a table's given state, with copies in the place of views of our own."""
+        live = [array for table in self._states for array in self._arrays(table).values()]
+
+        def apart(value: Any) -> Any:
+            own = isinstance(value, np.ndarray) and any(
+                _arrays.share_memory(value, array) for array in live
+            )
+            return value.copy() if own else value
+
+        return {name: apart(value) for name, value in given.items()}
+
+    def _live_arrays(self) -> list[dict[str, NDArray[Any]]]:
+        """Return each table's arrays of state for a checked one to be written, rows up to date."""
         self.flush()
-        for number, (table, t) in enumerate(zip(self._states, steps, strict=True)):
-            self._states[table].t = t
-            for name, live in self._arrays(table).items():
-                if name not in self._derived_names:
-                    write(number, name, live)
-            self._attach(table)
+        return [
+            {
+                name: live
+                for name, live in self._arrays(table).items()
+                if name not in self._derived_names
+            }
+            for table in self._states
+        ]
+
+    def _go_on_from(self, learning_rate: LearningRate, steps: Sequence[int]) -> None:
+        """Take over what was checked, once the live arrays are written. Cannot fail."""
+        for (table, state), t in zip(self._states.items(), steps, strict=True):
+            state.t = t
+            table.restart(t)
         self._learning_rate = learning_rate
 
     def _rule(self, dtype: str) -> Rule:
@@ -361,3 +405,19 @@ def _checked_layers(tables: Tables) -> list[TableLayer]:
             raise ValueError(f"the table of {layer.name} stands in tables twice: name it once")
         seen.add(layer._table)
     return layers
+
+
+def _refuse_overlaps(layers: Sequence[TableLayer]) -> None:
+    """Refuse tables that have memory in common: a step of one would change the other."""
+    by_address = sorted(layers, key=lambda layer: _arrays.bounds(layer._table.array))
+    for at, layer in enumerate(by_address):
+        array = layer._table.array
+        _, end = _arrays.bounds(array)
+        for other in by_address[at + 1 :]:
+            if _arrays.bounds(other._table.array)[0] >= end:
+                break
+            if _arrays.share_memory(array, other._table.array):
+                raise ValueError(
+                    f"the tables of {layer.name} and {other.name} overlap in memory: each needs "
+                    "its own"
+                )

@@ -126,4 +126,4 @@ def _new_weight(rows: int, dim: int, device: Any, dtype: Any) -> torch.Tensor | 
     like = torch.empty(0, device=device, dtype=dtype)
     if not can_be_table(like):
         return None
-    return torch.from_numpy(_core.zeros((rows, dim), dtype_name(like.dtype)))
+    return torch.from_numpy(_core.zeros((rows, dim), dtype_name(like.dtype), promised=True))

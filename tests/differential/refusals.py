@@ -115,16 +115,6 @@ def foreign_gradients(case):
     refused(ValueError, case.optimizer.step)
 
 
-def part_of_the_table_as_gradient(case):
-    for part in case.trained:
-        for layer in part.layers:
-            if type(layer) is not pe.Embedding or layer.activity_regularizer:
-                continue  # its gradient is a sum
-            if layer.embeddings.size:
-                bad = layer.backward([0], layer.embeddings[:1])
-                refused(ValueError, case.optimizer.step, *_good_gradients(case), bad)
-
-
 def bad_learning_rates(case):
     """One that is bad when it is called for the last of the tables, one that raises."""
     if not case.trained:
@@ -230,7 +220,6 @@ REFUSALS = [
     (1, wrong_gradients),
     (1, wrong_bags),
     (1, foreign_gradients),
-    (1, part_of_the_table_as_gradient),
     (1, bad_learning_rates),
     (1, a_regularizer_that_raises),
     (1, rows_outside),

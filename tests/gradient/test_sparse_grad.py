@@ -196,3 +196,119 @@ def test_the_core_refuses_a_gradient_of_another_width(dim):
     assert state.t == 0
     with pytest.raises(ValueError, match=message):
         _core.to_dense(table, (call,), np.zeros((4, 3), np.float32), "atomic")
+
+
+@pytest.mark.parametrize("value", [1e200, 1e-200])
+def test_a_norm_whose_square_is_out_of_range(value):
+    emb = pe.Embedding(4, 2, dtype="float64")
+    grad = emb.backward([1, 3], np.array([[value, 2 * value], [2 * value, 4 * value]]))
+    assert grad.norm() == pytest.approx(5 * value, rel=1e-15)
+    with np.errstate(all="raise"):
+        assert grad.norm() == pytest.approx(5 * value, rel=1e-15)
+    clipped = grad.clip_norm(value)
+    np.testing.assert_allclose(
+        clipped.values, [[value / 5, value / 2.5], [value / 2.5, value / 1.25]]
+    )
+    both = pe.clip_global_norm([grad, grad * 0], value)
+    assert both.norm == pytest.approx(5 * value, rel=1e-15)
+    np.testing.assert_array_equal(both[0].values, clipped.values)
+
+
+def test_a_norm_past_float64():
+    emb = pe.Embedding(4, 2, dtype="float64")
+    grad = emb.backward([1, 3], np.full((2, 2), 1.5e308))
+    assert grad.norm() == np.inf
+    assert emb.backward([1], np.full((1, 2), 1e308)).norm() == pytest.approx(2**0.5 * 1e308)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_reaches_the_clipped_gradient(emb, value):
+    upstream = np.ones((2, emb.output_dim), emb.dtype)
+    upstream[1, 0] = value
+    norm = emb.backward([1, 2], upstream).norm()
+    assert norm == value or np.isnan(norm)
+    clipped = emb.backward([1, 2], upstream).clip_norm(1.0)
+    assert np.isnan(clipped.values[1, 0])
+    (joint,) = pe.clip_global_norm([emb.backward([1, 2], upstream)], 1.0)
+    assert np.isnan(joint.values[1, 0])
+
+
+NUMBERS = (
+    3,
+    3.0,
+    np.float32(3),
+    np.float64(3),
+    np.int8(3),
+    np.uint64(3),
+    np.array(3),
+    np.array(3.0),
+)
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
+def test_arithmetic_with_numbers_of_any_kind(number, dtype):
+    emb = pe.Embedding(4, 2, dtype=dtype)
+    grad = emb.backward([1, 3], np.array([[6, 9], [12, 3]], dtype))
+    assert (grad * number).values.tolist() == [[18, 27], [36, 9]]
+    assert (number * grad).values.tolist() == [[18, 27], [36, 9]]
+    assert np.allclose((grad / number).values, [[2, 3], [4, 1]])
+
+
+def test_arithmetic_with_tensors_without_axes():
+    torch = pytest.importorskip("torch")
+    emb = pe.Embedding(4, 2)
+    grad = emb.backward([1], np.array([[6, 9]], np.float32))
+    assert (grad * torch.tensor(2.0)).values.tolist() == [[12, 18]]
+    assert (grad / torch.tensor(3)).values.tolist() == [[2, 3]]
+
+
+def test_sums_and_differences():
+    emb = pe.Embedding(4, 2, "zeros")
+    first = emb.backward([1], np.array([[1, 2]], np.float32))
+    second = emb.backward([1, 3], np.array([[10, 20], [30, 40]], np.float32))
+    assert sum([first, second, first]).coalesce().values.tolist() == [[12, 24], [30, 40]]
+    assert (-first).values.tolist() == [[-1, -2]]
+    assert (second - first).coalesce().values.tolist() == [[9, 18], [30, 40]]
+    assert (first - first).coalesce().values.tolist() == [[0, 0]]
+    assert (second / 2).values.tolist() == [[5, 10], [15, 20]]
+
+
+@pytest.mark.parametrize(
+    "other", ["2", None, 1j, np.ones(2), np.array("a"), np.array([3])], ids=repr
+)
+def test_what_is_no_number_is_refused(other):
+    grad = pe.Embedding(4, 2).backward([1], np.ones((1, 2), np.float32))
+    for operation in (lambda: grad * other, lambda: other * grad, lambda: grad / other):
+        with pytest.raises(TypeError):
+            operation()
+
+
+def test_numbers_that_scale_nothing():
+    grad = pe.Embedding(4, 2).backward([1], np.ones((1, 2), np.float32))
+    for operation in (lambda: grad * 10**400, lambda: -(10**400) * grad, lambda: grad / 10**400):
+        with pytest.raises(ValueError, match=r"a number of 40[12] digits"):
+            operation()
+    for zero in (0, 0.0, np.float32(0), np.array(0)):
+        with pytest.raises(ZeroDivisionError, match="divided by zero"):
+            grad / zero
+    with pytest.raises(TypeError):
+        grad + 1
+
+
+def test_no_method(emb):
+    grad = emb.backward([1], np.ones((1, emb.output_dim), emb.dtype))
+    with pytest.raises(ValueError, match="method=None is none of 'auto'"):
+        grad.to_dense(method=None)
+    with pytest.raises(ValueError, match="method=None is none of 'auto'"):
+        pe.ops.scatter_add(np.zeros((2, 2)), [1], np.ones((1, 2)), method=None)
+
+
+def test_to_dense_into_interleaved_columns_and_not_over_its_own_gradient():
+    emb = pe.Embedding(3, 2)
+    columns = np.zeros((3, 4), np.float32)
+    columns[:2, 2:] = [[1, 2], [3, 4]]
+    out = emb.backward([2, 0], columns[:2, 2:]).to_dense(out=columns[:, :2])
+    assert columns.tolist() == [[3, 4, 1, 2], [0, 0, 3, 4], [1, 2, 0, 0]]
+    assert np.shares_memory(out, columns)
+    with pytest.raises(ValueError, match="out overlaps grad_output in memory"):
+        emb.backward([2, 0], columns[:2, 2:]).to_dense(out=columns[:, 1:3])

@@ -1,5 +1,7 @@
 """Adam: worked cases, and step counts of rows."""
 
+import time
+
 import numpy as np
 
 import pyembed as pe
@@ -69,3 +71,21 @@ def test_an_empty_gradient_advances_t_and_an_absent_one_does_not():
     np.testing.assert_allclose(step_after(0), -0.001, rtol=1e-5)
     later = (1 - 0.999**3) ** 0.5 / (1 - 0.9**3) * 0.1 / 0.001**0.5
     np.testing.assert_allclose(step_after(2), -0.001 * later, rtol=1e-5)
+
+
+def test_counts_by_row_go_on_from_a_late_step():
+    emb = pe.Embedding(3, 2, "zeros", dtype="float64")
+    opt = pe.SparseAdam(emb, 0.5, step_bias="row")
+    opt.step(emb.backward([1], np.ones((1, 2))))
+    state = opt.state_dict()
+    (table,) = state["tables"]
+    counts = next(
+        name for name, array in table.items() if getattr(array, "dtype", None) == np.int64
+    )
+    late = {**table, "t": 10**7, counts: np.full_like(table[counts], 10**7)}
+    opt.load_state_dict({**state, "tables": [late]})
+    began = time.monotonic()
+    opt.step(emb.backward([1], np.ones((1, 2))))
+    assert time.monotonic() - began < 10.0  # it would be minutes, were all corrections made anew
+    m, v = 0.1 + 0.9 * 0.1, 0.001 + 0.999 * 0.001
+    np.testing.assert_allclose(emb.embeddings[1], -0.5 - 0.5 * m / v**0.5, rtol=1e-5)

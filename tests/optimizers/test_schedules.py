@@ -114,6 +114,63 @@ def test_unusable_arguments(make, message):
         make()
 
 
+class TestNesting:
+    def nested(self, depth, rate=0.5):
+        for _ in range(depth):
+            rate = Warmup(rate, 1)
+        return rate
+
+    def configured(self, depth):
+        config = 0.5
+        for _ in range(depth):
+            config = {"class_name": "Warmup", "config": {"learning_rate": config, "steps": 1}}
+        return config
+
+    def test_64_schedules_are_served(self, tmp_path):
+        made = self.nested(64)
+        assert made(1) == pe.schedules.get(self.configured(64))(1) == 0.5
+        assert pe.schedules.serialize(made) == self.configured(64)
+        emb = pe.Embedding(3, 2)
+        pe.save(tmp_path / "x", emb=emb, opt=pe.SparseSGD(emb, made))
+        assert repr(pe.load(tmp_path / "x")["opt"].learning_rate) == repr(made)
+
+    @pytest.mark.parametrize("depth", [65, 300, 100_000])
+    def test_more_are_refused(self, depth):
+        with pytest.raises(ValueError, match="more than 64 schedules"):
+            self.nested(depth)
+        config = self.configured(depth)
+        for make in (
+            pe.schedules.get,
+            lambda rate: Warmup(rate, 1),
+            lambda rate: pe.SparseSGD(pe.Embedding(3, 2), rate),
+        ):
+            with pytest.raises(ValueError, match="more than 64 schedules"):
+                make(config)
+        while isinstance(config, dict):  # Python itself gives deep ones up by recursion
+            config = config.pop("config")["learning_rate"]
+
+    def test_of_objects_and_configurations(self):
+        with pytest.raises(ValueError, match="more than 64 schedules"):
+            Warmup(
+                {"class_name": "Warmup", "config": {"learning_rate": self.nested(63), "steps": 1}},
+                1,
+            )
+
+    def test_without_end(self, tmp_path):
+        schedule = Warmup(0.5, 1)
+        emb = pe.Embedding(3, 2)
+        opt = pe.SparseSGD(emb, schedule)
+        schedule.learning_rate = schedule
+        for call in (
+            schedule.get_config,
+            lambda: pe.schedules.serialize(schedule),
+            opt.state_dict,
+            lambda: pe.save(tmp_path / "x", emb=emb, opt=opt),
+        ):
+            with pytest.raises(ValueError, match="more than 64 schedules"):
+                call()
+
+
 def steps_of(emb, opt, count):
     for _ in range(count):
         opt.step(emb.backward([1, 1, 2], np.ones((3, 2), np.float32)))

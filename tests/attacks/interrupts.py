@@ -1,0 +1,75 @@
+"""Interrupted calls: each is whole or was never made, and leaves no lock behind.
+
+    python tests/attacks/interrupts.py --minutes 5 --seed 1
+
+One or two alarms raise KeyboardInterrupt at times of chance, within calls that step, load, save,
+grow, freeze, release and copy small tables. What the call left is either what was there before, or
+what the same call makes of a twin that nothing interrupts. Then another thread steps all tables. A
+fault is a third state, an error that is no KeyboardInterrupt, or a thread that hangs. It is told
+with its case, which ``--case`` runs again: at other times, as clocks go.
+"""
+
+import signal
+import sys
+import time
+
+import numpy as np
+from world import CALLS, World, in_other_thread, main
+
+
+class Alarm:
+    """Raises KeyboardInterrupt, as often as `left` says."""
+
+    def __init__(self):
+        self.left = 0
+        signal.signal(signal.SIGALRM, self.ring)
+
+    def ring(self, *_):
+        if self.left > 0:
+            self.left -= 1
+            raise KeyboardInterrupt
+
+    def rings_in(self, call, times, delay):
+        """Call; return whether it was interrupted."""
+        was_interrupted = True
+        try:
+            try:
+                self.left = times
+                signal.setitimer(signal.ITIMER_REAL, delay, 20e-6 if times > 1 else 0.0)
+                call()
+                was_interrupted = False
+            finally:
+                self.left = 0
+        except KeyboardInterrupt:
+            pass
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        return was_interrupted
+
+
+def attack(seed, case, folder):
+    rng = np.random.default_rng([seed, case])
+    name = CALLS[rng.integers(len(CALLS))]
+    world_seed = rng.integers(2**32)
+    twin = World(world_seed, folder / "twin.safetensors")
+    world = World(world_seed, folder / "file.safetensors")
+    before = world.digest()
+    twin.digest()  # which settles rows, as above
+    call = twin.call(name)
+    began = time.perf_counter()
+    call()
+    took = time.perf_counter() - began
+    after = twin.digest()
+    call = world.call(name)
+    times = 1 if name == "release" or rng.random() < 0.7 else 2  # release bears one alone
+    delay = 1e-6 + rng.random() * 1.5 * took
+    was_interrupted = Alarm().rings_in(call, times, delay)
+    found = world.digest()
+    assert found in (before, after), f"an interrupted {name} is half done"
+    assert was_interrupted or found == after, f"{name} did nothing"
+    in_other_thread(world.use)
+    how = "through" if not was_interrupted else "done" if found == after else "not begun"
+    return [f"{name}: {how}"]
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__.split("\n")[0], attack, "calls: each is whole or was never made"))
