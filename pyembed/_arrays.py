@@ -32,6 +32,16 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
         raise TypeError(f"{name} cannot be read as an array: {error}") from error
 
 
+def is_array(value: Any) -> bool:
+    """Return whether this is an array, of NumPy or of another library; a number of NumPy is none.
+
+    Not a class or a callable that happens to have an array's methods.
+    """
+    if isinstance(value, (np.generic, type)) or callable(value):
+        return False
+    return hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+
+
 def shared_array(value: Any, name: str) -> NDArray[Any]:
     """Return an array that shares the memory of `value`, an array of any library, or raise."""
     _refuse_masked(value, name)

@@ -1,8 +1,12 @@
 """Names of initializers, regularizers, constraints, schedules: their `get` and `serialize`."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeGuard, TypeVar
+
+_Made = TypeVar("_Made", bound="Configured")
 
 
 class Configured:
@@ -14,6 +18,24 @@ class Configured:
         """Return the arguments that make this object again."""
         return {name: getattr(self, name) for name in self._arguments}
 
+    @classmethod
+    def from_config(cls: type[_Made], config: Mapping[str, Any]) -> _Made:
+        """Return an object made from what `get_config` returned, ours or Keras's.
+
+        Parameters
+        ----------
+        config : mapping of str to object
+            Arguments by name.
+
+        Raises
+        ------
+        TypeError
+            If one is none of the class's.
+        ValueError
+            If its value is not allowed.
+        """
+        return cls(**config)
+
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
@@ -22,9 +44,14 @@ class Configured:
 _Base = TypeVar("_Base", bound=Configured)
 
 
-def _make(cls: Callable[..., Any], config: Mapping[str, Any]) -> Callable[..., Any]:
-    made: Callable[..., Any] = cls(**config)
-    return made
+def make(cls: Callable[..., Any], config: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return an object of a class, ours or the user's own, made from its arguments."""
+    made: Any
+    if isinstance(cls, type) and issubclass(cls, Configured):
+        made = cls.from_config(config)
+    else:
+        made = cls(**config)
+    return made  # type: ignore[no-any-return]
 
 
 class Registry(Generic[_Base]):
@@ -75,7 +102,7 @@ class Registry(Generic[_Base]):
         self,
         identifier: Any,
         name: str | None = None,
-        make: Callable[[Callable[..., Any], Mapping[str, Any]], Callable[..., Any]] = _make,
+        make: Callable[[Callable[..., Any], Mapping[str, Any]], Callable[..., Any]] = make,
     ) -> Callable[..., Any]:
         """Return what `identifier` stands for, as `get`, where there must be something.
 

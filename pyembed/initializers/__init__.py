@@ -11,9 +11,12 @@ These are Keras 3's initializers but for STFT, which makes kernels of convolutio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from pyembed._registry import Registry
+from numpy.typing import NDArray
+
+from pyembed import _arrays
+from pyembed._registry import Registry, make
 from pyembed.initializers.base import Initializer
-from pyembed.initializers.constants import Constant, Identity, Ones, Zeros
+from pyembed.initializers.constants import Constant, Identity, Ones, Zeros, matrix_of
 from pyembed.initializers.qr import Orthogonal
 from pyembed.initializers.random import Random, RandomNormal, RandomUniform, TruncatedNormal
 from pyembed.initializers.scaling import (
@@ -94,7 +97,7 @@ variance_scaling = VarianceScaling
 zeros = Zeros
 
 InitializerLike: TypeAlias = (
-    str | dict[str, Any] | type[Initializer] | Initializer | Callable[..., Any]
+    str | dict[str, Any] | type[Initializer] | Initializer | Callable[..., Any] | NDArray[Any]
 )
 
 is_builtin = _REGISTRY.is_builtin
@@ -108,9 +111,9 @@ def get(
 
     Parameters
     ----------
-    identifier : str, dict, Initializer, type or callable
+    identifier : str, dict, Initializer, type, callable or array
         A name (``"uniform"``, ``"RandomUniform"`` …), what `serialize` or Keras's returned, a
-        class, or an object, which is returned as it is.
+        class, or an object, which is returned as it is. An array stands for `Constant` of it.
     seed : int, optional
         For a random initializer made here without a seed of its own.
     name : str, optional
@@ -119,14 +122,18 @@ def get(
     Raises
     ------
     ValueError
-        If it is none of these.
+        If it is none of these, or an array that is no matrix.
+    TypeError
+        If it is an array, but not of real numbers.
     """
+    given: Any = identifier
+    if _arrays.is_array(given):
+        return Constant(matrix_of(given, name or "embeddings_initializer"))
 
     def seeded(cls: Callable[..., Any], config: Mapping[str, Any]) -> Callable[..., Any]:
         is_random = isinstance(cls, type) and issubclass(cls, Random)
         if is_random and config.get("seed") is None:
             config = {**config, "seed": seed}
-        made: Callable[..., Any] = cls(**config)
-        return made
+        return make(cls, config)
 
     return _REGISTRY.made(identifier, name, seeded)

@@ -23,8 +23,9 @@ class Embedding(TableLayer):
         Number of rows, V > 0: ids run from 0 to ``input_dim - 1``.
     output_dim : int
         Length of a row, D >= 0.
-    embeddings_initializer : str, Initializer or callable
-        What the table starts from; see `pyembed.initializers`. Any callable of (shape, dtype).
+    embeddings_initializer : str, Initializer, callable or array
+        What the table starts from; see `pyembed.initializers`. Any callable of (shape, dtype). An
+        array of the table's shape is copied into it, and kept; such a table cannot grow.
     embeddings_regularizer : str, dict, Regularizer or callable, optional
         Of the table; see `pyembed.regularizers`. `regularization_loss` is its loss. Its gradient is
         added by an optimizer's step, once for each row with a gradient, as it is: unscaled, after

@@ -16,6 +16,7 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError("pyembed.torch needs PyTorch: pip install torch") from None
 
+from pyembed.torch._patching import patch, unpatch
 from pyembed.torch.clip_grad import clip_grad_norm_
 from pyembed.torch.embedding import Embedding
 from pyembed.torch.embedding_bag import EmbeddingBag
@@ -37,4 +38,6 @@ __all__ = [
     "SparseRowWiseAdagrad",
     "SparseSGD",
     "clip_grad_norm_",
+    "patch",
+    "unpatch",
 ]

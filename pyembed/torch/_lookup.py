@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from pyembed.lookup import Lookup
-from pyembed.torch._memory import array_of
+from pyembed.table import Table
+from pyembed.torch import _derivatives
+from pyembed.torch._holders import holders, own_rows
+from pyembed.torch._memory import array_of, rows_of
 from pyembed.torch._optimizer import SparseOptimizer
 from pyembed.torch._threads import follow_torch
 
@@ -33,33 +35,56 @@ class LookedUp(torch.autograd.Function):
         needs_table = lookup.needs_table or ctx.needs_input_grad[1]
         ctx.save_for_backward(per_sample_weights, ids, offsets, weight if needs_table else None)
         ctx.how = lookup, sparse, optimizer
-        ctx.weight = weight if optimizer is not None else None
+        if optimizer is not None:
+            ctx.weight = weight
+            ctx.within = optimizer._running_pass()
         return rows
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
         """Return the gradients; that of the weight is None where its optimizer takes it."""
         follow_torch()
         lookup, sparse, optimizer = ctx.how
-        weights, ids, offsets, _ = ctx.saved_tensors
-        given = _array(ids), _array(grad), _array(offsets), _array(weights)
+        weights, ids, offsets, weight = ctx.saved_tensors
+        needs_table, needs_weights = ctx.needs_input_grad[:2]
+        if optimizer is not None and needs_table:
+            asked = _asked(ctx)
+            if asked is not True:  # for the gradient itself, or for none
+                optimizer, needs_table = None, asked is None
         of_table = of_weights = None
-        if ctx.needs_input_grad[1]:
+        if _is_for_torch(grad, weights):
+            known = _derivatives.Given(lookup, grad, weight, weights, ids, offsets)
+            if needs_weights:
+                of_weights = _derivatives.weights_gradient(known)
+            if needs_table and optimizer is None:
+                return _derivatives.table_gradient(known, sparse), of_weights, *_NO_MORE
+            needs_weights = False
+            grad, weights = grad.detach(), None if weights is None else weights.detach()
+        if needs_table and sparse and optimizer is None and _passes_gradients_on(lookup):
+            counted = holders(grad)
+            rows = own_rows(grad, counted).view(ids.numel(), grad.shape[-1])
+            of_table = _sparse(ids.reshape(1, -1), rows, lookup)
+            return of_table, None, *_NO_MORE
+        if weight is not None:
+            lookup = _lookup_in(weight, lookup)
+        if optimizer is not None:  # which keeps them to the end of the pass
+            grad, ids = grad.detach(), ids.detach()
+        given = _array(ids), _array(grad), _array(offsets), _array(weights)
+        if needs_weights:
             of_weights = torch.from_numpy(lookup.weight_gradient(*given))
-        if sparse and optimizer is None and _passes_gradients_on(lookup):
-            values = grad.resolve_neg().reshape(ids.numel(), grad.shape[-1])
-            of_table = _sparse(ids.reshape(1, -1), values, lookup)
-        elif ctx.needs_input_grad[0]:
+        if needs_table:
             calls = (lookup.call(*given),)
             if optimizer is not None:
-                optimizer._take(ctx.weight, *calls, lookup.table)
+                optimizer._take(ctx.weight, *calls, ctx.how[0].table, ctx.within)
             elif sparse:
                 rows, values = map(torch.from_numpy, lookup.sparse_gradient(calls))
                 of_table = _sparse(rows[None], values, lookup)
             else:
                 of_table = torch.from_numpy(lookup.dense_gradient(calls))
-        return of_table, of_weights, None, None, None, None, None
+        return of_table, of_weights, *_NO_MORE
+
+
+_NO_MORE = (None,) * 5  # what a lookup is given besides the weights
 
 
 def look_up(
@@ -76,6 +101,8 @@ def look_up(
     Their gradient is `sparse` or not, or `optimizer` takes it in the backward pass.
     """
     if not torch.is_grad_enabled():
+        if optimizer is not None:
+            optimizer._running_pass()  # it may be looked up again there, by a pass within it
         return _rows(weight, per_sample_weights, ids, offsets, lookup)
     apply: Any = LookedUp.apply
     rows: torch.Tensor = apply(weight, per_sample_weights, ids, offsets, lookup, sparse, optimizer)
@@ -95,6 +122,35 @@ def _rows(
     if table.max_norm is not None:  # rows may have been scaled
         torch.autograd.graph.increment_version(weight)
     return torch.from_numpy(rows)
+
+
+def _is_for_torch(grad: torch.Tensor, weights: torch.Tensor | None) -> bool:
+    """Return whether gradients must have gradients again, or stand for many at a time (vmap)."""
+    has_memory: Any = torch._C._has_storage  # type: ignore[attr-defined]
+    if not torch.is_grad_enabled():
+        return not has_memory(grad)
+    return grad.requires_grad or (weights is not None and weights.requires_grad)
+
+
+def _asked(ctx: Any) -> bool | None:
+    """Return whether the running pass reaches the weight; None where it is to return its gradient.
+
+    ``backward()`` reaches all weights, or those given as ``inputs``; `torch.autograd.grad` none.
+    """
+    will_run: Any = torch._C._will_engine_execute_node  # type: ignore[attr-defined]
+    try:
+        return bool(will_run(ctx.next_functions[0][0]))
+    except RuntimeError:  # which it raises for what torch.autograd.grad is to return
+        return None
+
+
+def _lookup_in(weight: torch.Tensor, lookup: Lookup) -> Lookup:
+    """Return the lookup in a weight, whose memory may have been moved meanwhile, as FSDP does."""
+    old: Any = lookup.table
+    if old.array.__array_interface__["data"][0] == weight.data_ptr():
+        return lookup
+    table = Table(rows_of(weight), padding_idx=old.padding_idx)
+    return Lookup(table, lookup.mode, lookup.include_last_offset, lookup.by_frequency)
 
 
 def _passes_gradients_on(lookup: Lookup) -> bool:

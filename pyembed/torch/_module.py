@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pyembed import _core
-from pyembed.torch import _tables
-from pyembed.torch._graphs import outside_graphs
+from pyembed.torch import _graphs, _tables
+from pyembed.torch._errors import RefusedTypeError, as_torchs
 from pyembed.torch._lookup import look_up
 from pyembed.torch._memory import can_be_table, dtype_name
 from pyembed.torch._optimizer import SparseOptimizer
+from pyembed.torch._watch import watch
 
 MakeOptimizer = SparseOptimizer | Callable[[Iterable[torch.Tensor]], SparseOptimizer]
 
@@ -20,14 +22,20 @@ MakeOptimizer = SparseOptimizer | Callable[[Iterable[torch.Tensor]], SparseOptim
 class TableModule(torch.nn.Module):
     """Lookups in a weight, and perhaps its update in the backward pass."""
 
-    weight: torch.Tensor
-    padding_idx: int | None
-    max_norm: float | None
-    norm_type: float
-    scale_grad_by_freq: bool
-    sparse: bool
-    optimizer: SparseOptimizer | None = None
-    reset_parameters: Callable[[], None]
+    if TYPE_CHECKING:  # TorchScript would take these for its own
+        weight: torch.Tensor
+        padding_idx: int | None
+        max_norm: float | None
+        norm_type: float
+        scale_grad_by_freq: bool
+        sparse: bool
+        optimizer: SparseOptimizer | None
+        _held: _tables.Held | None
+        reset_parameters: Callable[[], None]
+
+    optimizer = None
+    _held = None
+    _rows_may_lag = False  # a graph that is compiled reads this, and is made anew where it changes
 
     def __init__(
         self,
@@ -75,6 +83,21 @@ class TableModule(torch.nn.Module):
         if all(p is not self.weight for group in made.param_groups for p in group["params"]):
             raise ValueError("optimizer does not train this module's weight")
         self.optimizer = made
+        watch(self)
+
+    def accumulate(self) -> AbstractContextManager[None]:
+        """Add the gradients of several backward passes up for one step, in a `with` statement.
+
+        The step, at its end, is that of all tables which share the optimizer: see its `accumulate`.
+
+        Raises
+        ------
+        RuntimeError
+            If rows are not updated in the backward pass.
+        """
+        if self.optimizer is None:
+            raise RuntimeError("accumulate() is of a module with an optimizer: call fuse() first")
+        return self.optimizer.accumulate()
 
     def _look_up(
         self,
@@ -85,26 +108,112 @@ class TableModule(torch.nn.Module):
         include_last_offset: bool = False,
     ) -> torch.Tensor:
         if torch.compiler.is_compiling():
-            return self._look_up_outside(weights, ids, offsets, mode, include_last_offset)
+            return self._look_up_compiled(weights, ids, offsets, mode, include_last_offset)
         weight = self.weight  # read once: where it is parametrized, each time makes another
-        lookup = _tables.module_lookup(
+        if _graphs.must_be_torchs(weight, ids, offsets, weights):
+            return self._look_up_by_torch(weight, weights, ids, offsets)
+        if _graphs.are_watched() and self._why_not_torchs(weights) is None:
+            return self._look_up_by_torch(weight, weights, ids, offsets)
+        max_norm = self.max_norm
+        held = _tables.hold(
+            self._held,
             weight,
-            self.padding_idx,
-            self.max_norm,
-            self.norm_type,
-            mode,
-            include_last_offset,
-            self.scale_grad_by_freq,
+            (self.padding_idx, max_norm, 2.0 if max_norm is None else self.norm_type),
+            (mode, include_last_offset, self.scale_grad_by_freq),
         )
-        return look_up(weight, weights, ids, offsets, lookup, self.sparse, self.optimizer)
+        if held is not self._held:
+            self._hold(held)
+        if held is None:
+            return self._look_up_by_torch(weight, weights, ids, offsets)
+        if weights is not None and weights.dtype is not weight.dtype:
+            raise RefusedTypeError(
+                f"per_sample_weights must have the weight's dtype {weight.dtype}, not "
+                f"{weights.dtype}"
+            )
+        try:
+            return look_up(weight, weights, ids, offsets, held.lookup, self.sparse, self.optimizer)
+        except (IndexError, TypeError, ValueError) as error:
+            raise as_torchs(error) from None
 
-    @outside_graphs
+    def _hold(self, held: _tables.Held | None) -> None:
+        self._held = held
+        if held is not None:
+            table: Any = held.lookup.table
+            table.modules.add(self)
+            if table.owner is not None:
+                self._rows_may_lag = True
+
+    def _look_up_compiled(self, *given: Any) -> torch.Tensor:
+        """Look up in code that is compiled or exported: by what a graph has, where that will do."""
+        weights, ids, offsets, *_ = given
+        why = self._why_not_torchs(weights)
+        if why is None and not self._rows_may_lag:
+            return self._forward_of_torch(ids, offsets, weights)
+        if torch.compiler.is_dynamo_compiling():
+            return self._look_up_outside(*given)
+        if why is None:
+            return self._look_up_by_torch(self.weight, weights, ids, offsets)
+        raise self._no_operations(why)
+
+    @_graphs.outside_graphs
     def _look_up_outside(self, *given: Any) -> torch.Tensor:
         """Look up outside of the graph that is being compiled: the kernels are none of its own."""
         return self._look_up(*given)
 
+    def _look_up_by_torch(
+        self,
+        weight: torch.Tensor,
+        weights: torch.Tensor | None,
+        ids: torch.Tensor,
+        offsets: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Look up by torch's own operations, as torch's module does."""
+        _graphs.check_is_tensor(ids, "input")
+        for value, name in ((offsets, "offsets"), (weights, "per_sample_weights")):
+            if value is not None:
+                _graphs.check_is_tensor(value, name)
+        why = self._why_not_torchs(weights)
+        if why is not None:
+            unfit = _tables.why_no_table(weight) if _graphs.has_memory(weight) else None
+            raise self._no_operations(why, unfit)
+        if _graphs.has_memory(weight):
+            _tables.settle(weight)
+        return self._forward_of_torch(ids, offsets, weights)
+
+    def _why_not_torchs(self, weights: torch.Tensor | None) -> str | None:
+        """Return why torch's own operations cannot do what a lookup does, or None."""
+        if self.optimizer is not None and torch.is_grad_enabled() and self.weight.requires_grad:
+            return "its optimizer updates rows in the backward pass (no_grad() is enough)"
+        return None
+
+    def _no_operations(self, why: str, unfit: str | None = None) -> RuntimeError:
+        name = type(self).__name__
+        if unfit is not None:
+            message = f"the weight cannot be looked up where it lies: {unfit}"
+            return RefusedTypeError(f"{message}; nor by torch: {why}")
+        return RuntimeError(
+            f"{name} cannot be traced, exported, transformed or looked up by torch's own "
+            f"operations: {why}"
+        )
+
+    def _forward_of_torch(
+        self,
+        ids: torch.Tensor,
+        offsets: torch.Tensor | None,
+        weights: torch.Tensor | None,
+    ) -> torch.Tensor:
+        raise NotImplementedError
+
+    def __prepare_scriptable__(self) -> Any:
+        """Return what `torch.jit.script` compiles: this, as `forward` knows."""
+        why = self._why_not_torchs(None)
+        if why is not None:
+            raise self._no_operations(why)
+        return self
+
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
         _tables.settle(self.weight)  # its memory may be left behind, and what rows lack with it
+        self._held = None  # which would keep that memory
         apply: Any = super()._apply
         return apply(fn, recurse)
 
@@ -118,7 +227,15 @@ class TableModule(torch.nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         _tables.settle(self.weight)
-        return self.__dict__
+        state = dict(self.__dict__)
+        for name in ("_held", "_rows_may_lag"):
+            state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.optimizer is not None:
+            watch(self)
 
 
 def _new_weight(rows: int, dim: int, device: Any, dtype: Any) -> torch.Tensor | None:

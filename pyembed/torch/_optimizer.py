@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import math
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from numpy.typing import NDArray
 
 from pyembed import _core
 from pyembed._core import BackwardCall, Rule, State
+from pyembed._uninterrupted import uninterrupted
 from pyembed.table import Table
 from pyembed.torch import _tables
-from pyembed.torch._gradients import call_of
+from pyembed.torch._gradients import call_of, call_of_all, call_of_sum
 from pyembed.torch._graphs import outside_graphs
 from pyembed.torch._memory import dtype_name, why_unfit
-from pyembed.torch._state import Form, state_rows
+from pyembed.torch._options import check_torchs
+from pyembed.torch._state import Form, apart, moving, state_rows
 from pyembed.torch._threads import follow_torch
 
 
@@ -36,12 +40,23 @@ class Share(NamedTuple):
 
 
 class Taken(dict[torch.Tensor, list[BackwardCall]]):
-    """The gradients that one backward pass gives to its fused step, by weight."""
+    """The gradients that backward passes give to their fused step, by weight."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "thread")
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
 
 
-class SparseOptimizer(torch.optim.Optimizer):
+# Each subclass names torch's class as a base beside this one. Were it a base of this one, those who
+# list its subclasses (pykeen) would take ours for torch's own, which are not all named otherwise.
+if TYPE_CHECKING:
+    from torch.optim import Optimizer as _Base
+else:
+    _Base = object
+
+
+class SparseOptimizer(_Base):
     """Base of the optimizers: a subclass has options, names of state, and a rule."""
 
     _dense_peer: ClassVar[str]  # who takes dense gradients
@@ -49,8 +64,10 @@ class SparseOptimizer(torch.optim.Optimizer):
     _steps_are: ClassVar[type[int] | type[torch.Tensor] | None] = None  # counted in the state
     _is_row_wise: ClassVar[bool] = False  # its state is one element a row
     _decays_rows: ClassVar[bool] = False  # weight_decay is decoupled
+    _torchs: ClassVar[tuple[str, ...]] = ()  # options that torch's has, and that ask for nothing
     # By the number of the pass, which owns it: what a pass that fails has taken goes with it.
     _passes: weakref.WeakValueDictionary[int, Taken]
+    _accumulated: Taken | None = None  # while `accumulate` runs
 
     def __init__(self, params: Any, **defaults: Any) -> None:
         self._check_group(defaults)
@@ -75,6 +92,32 @@ class SparseOptimizer(torch.optim.Optimizer):
         if isinstance(param_group, dict):
             self._check_group({**self.defaults, **param_group})
         super().add_param_group(param_group)
+
+    @contextlib.contextmanager
+    def accumulate(self) -> Iterator[None]:
+        """Make one fused step for all backward passes within, at the end, of the sum of gradients.
+
+        Nothing moves where an error ends it.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from pyembed.torch import Embedding, SparseSGD
+        >>> emb = Embedding(10, 4, optimizer=SparseSGD)
+        >>> with emb.optimizer.accumulate():
+        ...     for ids in torch.tensor([[1, 2], [2, 3]]):
+        ...         emb(ids).sum().backward()
+        """
+        if self._accumulated is not None:  # within another one, which makes the step
+            yield
+            return
+        accumulated = self._accumulated = Taken()
+        try:
+            yield
+        finally:
+            self._accumulated = None
+        if accumulated:
+            self.step(_taken=accumulated)
 
     @torch.no_grad()
     @outside_graphs
@@ -114,10 +157,20 @@ class SparseOptimizer(torch.optim.Optimizer):
                 shares.append(self._share(group, p, grad, calls))
             else:
                 others.append(self._step_of_unfit(group, p, grad, why))
-        self._update(shares)
-        for step in others:
-            step()
+        if others:  # torch's code, which a signal could break off between two of them
+            uninterrupted(torch.no_grad()(functools.partial(self._update, shares, others)))
+        else:
+            self._update(shares)
         return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, as `torch.optim.Optimizer.state_dict`.
+
+        Tensors that lie in a step's array between others are copied: each has memory of its own,
+        as whoever saves or flattens them wants.
+        """
+        state: dict[str, Any] = super().state_dict()
+        return {**state, "state": apart(state["state"])}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the state of an optimizer of the same rule, perhaps torch's.
@@ -134,7 +187,9 @@ class SparseOptimizer(torch.optim.Optimizer):
         self._passes = weakref.WeakValueDictionary()
         for group in self.param_groups:  # saved by torch's optimizer, perhaps
             for name, value in self.defaults.items():
-                group.setdefault(name, value)
+                # torch adds this one to all defaults, but to no group of its own.
+                if name != "differentiable" or name in self._torchs:
+                    group.setdefault(name, value)
 
     def _having_gradients(self, taken: Taken | None) -> Iterator[tuple[Any, ...]]:
         """Yield groups, parameters, and the gradient of each: a tensor, or calls.
@@ -144,12 +199,17 @@ class SparseOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if taken is None and p.grad is not None:
-                    yield group, p, p.grad, []
+                    yield group, p, moving(p.grad, float(group["lr"])), []
                 elif taken is not None and p in taken:
                     yield group, p, None, taken[p]
 
-    def _take(self, p: torch.Tensor, call: BackwardCall, table: Table) -> None:
-        """Take the gradient of a lookup in `table`, for a step at the end of the running pass."""
+    def _take(
+        self, p: torch.Tensor, call: BackwardCall, table: Table, looked_up_in: int | None
+    ) -> None:
+        """Take the gradient of a lookup in `table`, for a step at the end of the running pass.
+
+        Or at that of the pass in which it was `looked_up_in`, as reentrant checkpoints do.
+        """
         if all(p is not own for group in self.param_groups for own in group["params"]):
             raise RuntimeError(
                 "the weight is no longer the one that its optimizer trains: call fuse() again"
@@ -159,13 +219,58 @@ class SparseOptimizer(torch.optim.Optimizer):
             raise RuntimeError("the weight's memory was replaced between a lookup and its backward")
         if known is not table:
             raise _tables.modules_differ("is updated in the backward pass")
-        running = torch._C._current_graph_task_id()
+        taken = None if looked_up_in is None else self._passes.get(looked_up_in)
+        if taken is None:
+            taken = self._taken_in(torch._C._current_graph_task_id())
+        taken.setdefault(p, []).append(call)
+
+    def _take_other(self, p: torch.Tensor, grad: torch.Tensor) -> None:
+        """Take the gradient of `p` in the running pass that is not of its lookups."""
+        taken = self._taken_in(torch._C._current_graph_task_id())
+        taken.setdefault(p, []).append(call_of(grad) if grad.is_sparse else call_of_all(grad))
+
+    def _taken_in(self, running: int) -> Taken:
+        """Return what the pass of that number, which runs, gives to its step."""
         taken = self._passes.get(running)
         if taken is None:
             taken = self._passes[running] = Taken()
-            step = functools.partial(self.step, _taken=taken)
-            torch.autograd.Variable._execution_engine.queue_callback(step)
-        taken.setdefault(p, []).append(call)
+            end = functools.partial(self._end_pass, taken)
+            torch.autograd.Variable._execution_engine.queue_callback(end)
+        return taken
+
+    def _running_pass(self) -> int | None:
+        """Return the number of the pass to which lookups belong that are made now.
+
+        Those that a backward pass makes anew, as reentrant checkpoints do, have their backward
+        pass within it: it is the outermost of this thread that makes any.
+        """
+        running = torch._C._current_graph_task_id()
+        if running < 0:
+            return None
+        here = threading.get_ident()
+        outer = [number for number, taken in self._passes.items() if taken.thread == here]
+        if outer:
+            return min(outer)
+        self._taken_in(running)
+        return running
+
+    def _end_pass(self, taken: Taken) -> None:
+        """Step by what a pass has taken, or add it to what is accumulated."""
+        if not taken:
+            return
+        if self._accumulated is None:
+            self.step(_taken=taken)
+            return
+        # Summed, in memory of its own: what the calls read is the pass's.
+        summed = {p: call_of_sum(self._table_of(p), calls) for p, calls in taken.items()}
+        for p, call in summed.items():
+            self._accumulated.setdefault(p, []).append(call)
+
+    def _table_of(self, p: torch.Tensor) -> _core.Table:
+        why = why_unfit(p)
+        if why is not None:
+            raise self._cannot_train(p, why)
+        return _tables.table_of(p, 1)
 
     def _why_unfit(self, p: torch.Tensor, grad: torch.Tensor | None) -> str | None:
         """Return why a parameter is no table where it lies; raise where its gradient is unfit."""
@@ -190,7 +295,10 @@ class SparseOptimizer(torch.optim.Optimizer):
         self, group: dict[str, Any], p: torch.Tensor, grad: torch.Tensor | None, why: str
     ) -> Callable[[], None]:
         """Return what applies a gradient to a parameter that is no table where it lies."""
-        raise RuntimeError(
+        raise self._cannot_train(p, why)
+
+    def _cannot_train(self, p: torch.Tensor, why: str) -> RuntimeError:
+        return RuntimeError(
             f"{type(self).__name__} cannot train a parameter of shape {tuple(p.shape)}: {why}"
         )
 
@@ -233,16 +341,26 @@ class SparseOptimizer(torch.optim.Optimizer):
         )
         return Share(p, table, rule, state, made, done, update)
 
-    def _update(self, shares: Sequence[Share]) -> None:
+    def _update(self, shares: Sequence[Share], others: Sequence[Callable[[], None]] = ()) -> None:
         """Make a step, of all parameters or of none."""
         for share in shares:
             self._take_over(share)  # which changes nothing that lookups read
         try:
             _core.step([share.update for share in shares])
         finally:  # a Ctrl-C meanwhile is raised once all rows are updated
-            for share in shares:
-                if share.state.t != share.done:
-                    self._note(share)
+            try:
+                self._note_all(shares)
+            except BaseException:  # another one
+                uninterrupted(functools.partial(self._note_all, shares))
+                raise
+        for step in others:
+            step()
+
+    def _note_all(self, shares: Sequence[Share]) -> None:
+        """Note what was made of a step; once more is as good."""
+        for share in shares:
+            if share.state.t != share.done:
+                self._note(share)
 
     def _note(self, share: Share) -> None:
         """Note a step that was made where torch looks for it."""
@@ -251,7 +369,7 @@ class SparseOptimizer(torch.optim.Optimizer):
         if self._steps_are is int:
             self.state[share.p]["step"] = share.state.t
         elif self._steps_are is torch.Tensor:
-            _count(self.state[share.p])
+            _count(self.state[share.p], share.state.t)
         # A tensor saved for backward that is changed now must be noticed, as in torch's own steps.
         torch.autograd.graph.increment_version(share.p)
 
@@ -262,6 +380,7 @@ class SparseOptimizer(torch.optim.Optimizer):
 
     def _check_group(self, group: dict[str, Any]) -> None:
         """Raise ValueError where an option's value is not allowed."""
+        check_torchs(group, self._torchs)
         if isinstance(group["lr"], torch.Tensor) and group["lr"].numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
         for name in ("lr", *self._nonnegative):
@@ -321,12 +440,13 @@ def check_betas(group: dict[str, Any]) -> None:
             raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
 
 
-def _count(state: dict[str, Any]) -> None:
-    """Count one more step in `state`, in a tensor as torch does."""
+def _count(state: dict[str, Any], done: int) -> None:
+    """Count the steps in `state`, in a tensor as torch does."""
     step = state.get("step")
-    if not isinstance(step, torch.Tensor):
-        step = state["step"] = torch.tensor(float(step or 0), dtype=torch.float32)
-    step += 1
+    if isinstance(step, torch.Tensor):
+        step.fill_(done)
+    else:
+        state["step"] = torch.tensor(float(done), dtype=torch.float32)
 
 
 Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, torch.Tensor]]

@@ -60,6 +60,41 @@ def state_rows(
     return array, made
 
 
+def apart(state: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the state of parameters with a copy of each tensor that shares its memory."""
+    return {key: _each_apart(held) for key, held in state.items()}
+
+
+def _each_apart(held: Any) -> Any:
+    if not isinstance(held, dict):
+        return held
+    return {
+        name: value.clone(memory_format=torch.contiguous_format) if _is_part(value) else value
+        for name, value in held.items()
+    }
+
+
+def _is_part(value: Any) -> bool:
+    if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
+        return False
+    return value.numel() * value.element_size() != value.untyped_storage().nbytes()
+
+
+def moving(grad: torch.Tensor, lr: float) -> torch.Tensor:
+    """Return a gradient, or an empty one in the place of dense zeros at a learning rate of 0.
+
+    That is how `torch.distributed.checkpoint` has an optimizer make its state: nothing moves.
+    """
+    if lr != 0.0 or grad.layout is not torch.strided or bool(grad.any()):
+        return grad
+    return torch.sparse_coo_tensor(
+        torch.empty((1, 0), dtype=torch.int64),
+        grad.new_empty((0, *grad.shape[1:])),
+        grad.shape,
+        check_invariants=False,
+    )
+
+
 def _lies_at(at: int, held: Sequence[Any], form: Form) -> bool:
     """Return whether tensor `at` lies where `state_rows` puts it beside the first one."""
     first, tensor = held[0], held[at]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import threading
+import weakref
+from typing import Any
 
 import torch
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from pyembed import _core
 from pyembed.lookup import Lookup
@@ -13,55 +14,118 @@ from pyembed.table import Table
 from pyembed.torch._memory import rows_of, why_unfit
 
 
-class _Known(NamedTuple):
+class WeightTable(Table):
+    """The table that modules look up in, while a weight's memory is what it was."""
+
     memory: tuple[Any, ...]
     options: tuple[Any, ...] | None  # of the modules; None where theirs differ
-    table: Table
-    lookups: dict[tuple[Any, ...], Lookup]
+    steps: WeightTable | None = None  # the one that steps have, where modules' options differ
+    modules: weakref.WeakSet[Any]
+
+    def lag(self) -> None:
+        """Have no graph that is compiled read the weight: its rows may be behind from now on."""
+        for module in list(self.modules):
+            module._rows_may_lag = True
 
 
-_known: Any = WeakTensorKeyDictionary()  # those that modules look up in
+# Those that steps have, by the weight's id. Lookups keep them alive, and modules keep lookups: a
+# weak reference to a weight would forbid `torch.utils.swap_tensors`. An id that is dealt again
+# finds nothing here, as its tensor's memory is another: a table keeps its own from being reused.
+_known: weakref.WeakValueDictionary[int, WeightTable] = weakref.WeakValueDictionary()
+_making = threading.Lock()
 
 
-def module_lookup(
-    weight: torch.Tensor,
-    padding_idx: int | None,
-    max_norm: float | None,
-    norm_type: float,
-    *how: Any,
-) -> Lookup:
-    """Return a module's lookup in its weight, whose table is the same as long as its memory is.
+class Held:
+    """A module's lookup in its weight, until the weight's memory or the module's options change."""
+
+    __slots__ = ("how", "lookup", "memory", "options")
+
+    def __init__(
+        self,
+        memory: tuple[Any, ...],
+        options: tuple[Any, ...],
+        how: tuple[Any, ...],
+        lookup: Lookup,
+    ) -> None:
+        self.memory = memory
+        self.options = options
+        self.how = how
+        self.lookup = lookup
+
+
+def hold(
+    held: Held | None, weight: torch.Tensor, options: tuple[Any, ...], how: tuple[Any, ...]
+) -> Held | None:
+    """Return what a module is to hold on to: `held`, as long as it is right.
 
     Modules that share a weight, but differ in their options, have tables of their own. Its steps
     then have another, without options: gradients have no padding any more.
-    `how` is what a `Lookup` has besides its table.
+
+    Parameters
+    ----------
+    held : Held, optional
+        What this returned last time.
+    weight : torch.Tensor
+    options : tuple
+        The table's padding_idx, max_norm and norm_type.
+    how : tuple
+        What a `Lookup` has besides its table.
+
+    Returns
+    -------
+    Held or None
+        None where the weight cannot be looked up where it lies: `why_no_table` tells why.
+
+    Raises
+    ------
+    RuntimeError
+        If another module's options are others, and rows are behind.
     """
     memory = _memory(weight)
-    options = (padding_idx, max_norm, norm_type if max_norm is not None else None)
-    known = _known.get(weight)
-    if known is None or known.memory != memory:
-        table = _table(weight, padding_idx, max_norm, norm_type)
-        known = _known[weight] = _Known(memory, options, table, {})
-    elif known.options != options:
-        if known.table.stamps().size:
-            raise modules_differ("SparseAdam(update='exact') trains")
-        if known.options is not None:
-            _known[weight] = _Known(memory, None, Table(rows_of(weight)), {})
-        return Lookup(_table(weight, padding_idx, max_norm, norm_type), *how)
-    lookup: Lookup | None = known.lookups.get(how)
-    if lookup is None:
-        lookup = known.lookups[how] = Lookup(known.table, *how)
-    return lookup
+    if held is not None and held.memory == memory and held.options == options and held.how == how:
+        return held
+    if why_no_table(weight) is not None:
+        return None
+    with _making:
+        return Held(memory, options, how, Lookup(_table(weight, memory, options), *how))
 
 
-def _table(
-    weight: torch.Tensor, padding_idx: int | None, max_norm: float | None, norm_type: float
-) -> Table:
+def why_no_table(weight: torch.Tensor) -> str | None:
+    """Return why modules cannot look up in a weight where it lies, or None."""
     why = why_unfit(weight)
-    if why is not None:
-        _known.pop(weight, None)
-        raise TypeError(f"the weight cannot be looked up where it lies: {why}")
-    return Table(rows_of(weight), padding_idx=padding_idx, max_norm=max_norm, norm_type=norm_type)
+    if why is None and weight.dim() != 2:
+        return f"it has {weight.dim()} axes, not 2"
+    if why is None and weight.numel() > 0 and weight.untyped_storage().nbytes() == 0:
+        return "its storage was freed"
+    return why
+
+
+def _table(weight: torch.Tensor, memory: tuple[Any, ...], options: tuple[Any, ...]) -> WeightTable:
+    known = _known.get(id(weight))
+    if known is None or known.memory != memory:
+        known = _known[id(weight)] = _made(weight, memory, options)
+    if known.options == options:
+        return known
+    if known.stamps().size:
+        raise modules_differ("SparseAdam(update='exact') trains")
+    if known.options is not None:
+        without = _made(weight, memory, None)
+        known.steps = _known[id(weight)] = without
+        known = without
+    table = _made(weight, memory, options)
+    table.steps = known
+    return table
+
+
+def _made(
+    weight: torch.Tensor, memory: tuple[Any, ...], options: tuple[Any, ...] | None
+) -> WeightTable:
+    padding_idx, max_norm, norm_type = options or (None, None, 2.0)
+    table = WeightTable(
+        rows_of(weight), padding_idx=padding_idx, max_norm=max_norm, norm_type=norm_type
+    )
+    table.memory, table.options, table.modules = memory, options, weakref.WeakSet()
+    return table
 
 
 def modules_differ(trained: str) -> RuntimeError:
@@ -74,17 +138,14 @@ def modules_differ(trained: str) -> RuntimeError:
 
 def do_modules_differ(p: torch.Tensor) -> bool:
     """Return whether modules of different options look up in `p`."""
-    known = _known.get(p)
+    known = _known.get(id(p))
     return known is not None and known.options is None
 
 
 def known_table(p: torch.Tensor) -> Table | None:
-    """Return the table that modules look up in, where `p` is their weight: see `module_lookup`."""
-    known = _known.get(p)
-    if known is None or known.memory != _memory(p):
-        return None
-    table: Table = known.table
-    return table
+    """Return the table that modules look up in, where `p` is their weight: see `hold`."""
+    known = _known.get(id(p))
+    return None if known is None or known.memory != _memory(p) else known
 
 
 def table_of(p: torch.Tensor, leading: int) -> _core.Table:

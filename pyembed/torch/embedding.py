@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn import functional as F
+from torch.nn.modules import sparse  # as it is there, whatever torch.nn is made to have
 
 from pyembed.torch._module import MakeOptimizer, TableModule
 
 
-class Embedding(TableModule, torch.nn.Embedding):
+class Embedding(TableModule, sparse.Embedding):
     """`torch.nn.Embedding`, but faster, and able to update its rows in the backward pass.
 
     Parameters
@@ -18,7 +20,8 @@ class Embedding(TableModule, torch.nn.Embedding):
         As torch has them; `scale_grad_by_freq` works with sparse gradients too. The padding row is
         never written: `max_norm` leaves it alone.
     _weight, _freeze, device, dtype
-        As torch has them. Lookups need a float32 or float64 weight on the CPU.
+        As torch has them. A weight that is not float32 or float64, or not on the CPU, is looked up
+        by torch's own functions; so is any where torch traces, exports or transforms.
     optimizer : callable or optimizer, optional
         What makes an optimizer of `pyembed.torch` of parameters: rows are updated in the backward
         pass, and the weight gets no gradient. See `fuse`.
@@ -26,9 +29,11 @@ class Embedding(TableModule, torch.nn.Embedding):
     Raises
     ------
     TypeError
-        In a lookup, if the weight or the ids cannot be read where they lie.
+        In a lookup, if the ids are no tensor of integers.
     IndexError
-        In a lookup, if an id is outside the table.
+        In a lookup, if an id is outside the table; a RuntimeError too, as torch's are.
+    RuntimeError
+        Where torch traces a lookup whose `optimizer` would update rows.
 
     Examples
     --------
@@ -82,4 +87,20 @@ class Embedding(TableModule, torch.nn.Embedding):
         torch.Tensor
             Of shape ``input.shape + (embedding_dim,)``.
         """
-        return self._look_up(None, input, None)
+        if torch.jit.is_scripting():
+            return F.embedding(
+                input,
+                self.weight,
+                self.padding_idx,
+                self.max_norm,
+                self.norm_type,
+                self.scale_grad_by_freq,
+                self.sparse,
+            )
+        else:  # noqa: RET505 -- TorchScript compiles what comes after an if, but not its else
+            return self._look_up(None, input, None)
+
+    def _forward_of_torch(
+        self, ids: torch.Tensor, offsets: torch.Tensor | None, weights: torch.Tensor | None
+    ) -> torch.Tensor:
+        return super().forward(ids)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn import functional as F
+from torch.nn.modules import sparse  # as it is there, whatever torch.nn is made to have
 
 from pyembed import _checks
 from pyembed.torch._module import MakeOptimizer, TableModule
 
 
-class EmbeddingBag(TableModule, torch.nn.EmbeddingBag):
+class EmbeddingBag(TableModule, sparse.EmbeddingBag):
     """`torch.nn.EmbeddingBag`, but faster, and able to update its rows in the backward pass.
 
     Parameters
@@ -26,9 +28,14 @@ class EmbeddingBag(TableModule, torch.nn.EmbeddingBag):
     Raises
     ------
     TypeError
-        In a lookup, if the weight or the ids cannot be read where they lie.
+        In a lookup, if the ids are no tensor of integers, or weights are not of the weight's dtype.
     IndexError
         In a lookup, if an id is outside the table.
+    ValueError
+        In a lookup, if offsets or weights do not go with the ids. All are a RuntimeError too, as
+        torch's are.
+    RuntimeError
+        Where torch traces what it cannot do: ``mode="sqrtn"``, say.
     """
 
     def __init__(
@@ -90,6 +97,35 @@ class EmbeddingBag(TableModule, torch.nn.EmbeddingBag):
         torch.Tensor
             Of shape (bags, embedding_dim).
         """
-        return self._look_up(
-            per_sample_weights, input, offsets, self.mode, self.include_last_offset
-        )
+        if torch.jit.is_scripting():
+            return F.embedding_bag(
+                input,
+                self.weight,
+                offsets,
+                self.max_norm,
+                self.norm_type,
+                self.scale_grad_by_freq,
+                self.mode,
+                self.sparse,
+                per_sample_weights,
+                self.include_last_offset,
+                self.padding_idx,
+            )
+        else:  # noqa: RET505 -- TorchScript compiles what comes after an if, but not its else
+            return self._look_up(
+                per_sample_weights, input, offsets, self.mode, self.include_last_offset
+            )
+
+    def _forward_of_torch(
+        self, ids: torch.Tensor, offsets: torch.Tensor | None, weights: torch.Tensor | None
+    ) -> torch.Tensor:
+        return super().forward(ids, offsets, weights)
+
+    def _why_not_torchs(self, weights: torch.Tensor | None) -> str | None:
+        if self.mode == "sqrtn":
+            return "torch has no mode='sqrtn'"
+        if self.mode == "max" and self.sparse:
+            return "torch has no sparse gradients with mode='max'"
+        if self.mode != "sum" and weights is not None:
+            return f"torch has no per_sample_weights with mode={self.mode!r}"
+        return super()._why_not_torchs(weights)

@@ -10,7 +10,7 @@ from pyembed._core import Rule
 from pyembed.torch._optimizer import Params, SparseOptimizer
 
 
-class SparseAdagrad(SparseOptimizer):
+class SparseAdagrad(SparseOptimizer, torch.optim.Optimizer):
     """`torch.optim.Adagrad` on parameters with sparse gradients: the same results.
 
     Parameters
@@ -27,8 +27,12 @@ class SparseAdagrad(SparseOptimizer):
         What the sums of squared gradients start from.
     eps : float
         Added to the root.
+    foreach : bool, optional
+        Ignored: torch's choice among its own implementations.
     maximize : bool
         Whether to go up the gradient.
+    differentiable, fused : bool, optional
+        As torch has them, but not True.
 
     Raises
     ------
@@ -39,6 +43,7 @@ class SparseAdagrad(SparseOptimizer):
     _dense_peer = "Adagrad"
     _nonnegative = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
     _steps_are = torch.Tensor
+    _torchs = ("foreach", "differentiable", "fused")
 
     def __init__(
         self,
@@ -48,8 +53,11 @@ class SparseAdagrad(SparseOptimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -58,7 +66,10 @@ class SparseAdagrad(SparseOptimizer):
             weight_decay=weight_decay,
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
+            foreach=foreach,
             maximize=maximize,
+            differentiable=differentiable,
+            fused=fused,
         )
 
     def _starts(self, group: dict[str, Any]) -> dict[str, float]:
@@ -76,7 +87,8 @@ class SparseRowWiseAdagrad(SparseAdagrad):
 
     Parameters
     ----------
-    params, lr, lr_decay, weight_decay, initial_accumulator_value, eps, maximize
+    params, lr, lr_decay, weight_decay, initial_accumulator_value, eps, foreach, maximize
+    differentiable, fused
         As in `SparseAdagrad`. A parameter's state `sum` has one element a row.
 
     Raises

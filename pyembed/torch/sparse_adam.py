@@ -20,7 +20,7 @@ from pyembed.torch._optimizer import Params, Share, SparseOptimizer, check_betas
 _series = functools.lru_cache(maxsize=64)(terms_and_horizon)
 
 
-class SparseAdam(SparseOptimizer):
+class SparseAdam(SparseOptimizer, torch.optim.Optimizer):
     """Adam (Kingma & Ba 2015) on the rows with a gradient: `torch.optim.SparseAdam`, but faster.
 
     The same arguments, results, param groups and state, which either loads from the other. A
@@ -66,6 +66,8 @@ class SparseAdam(SparseOptimizer):
     _decays_rows = True
     # By which rule, and in which state, this optimizer keeps tables up to date that it owns.
     _kept: weakref.WeakKeyDictionary[_core.Table, tuple[Rule, State]]
+    # These tables: what their rows lack is known to nobody else, should all modules go.
+    _held: dict[torch.Tensor, Table]
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class SparseAdam(SparseOptimizer):
             update=update,
         )
         self._kept = weakref.WeakKeyDictionary()
+        self._held = {}
         check_rate(lr)  # as in torch, that of a group may be 0
 
     def flush(self) -> None:
@@ -121,6 +124,7 @@ class SparseAdam(SparseOptimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._kept = weakref.WeakKeyDictionary()
+        self._held = {}
 
     def _check_group(self, group: dict[str, Any]) -> None:
         super()._check_group(group)
@@ -173,6 +177,9 @@ class SparseAdam(SparseOptimizer):
         elif table.owner is not self or self._kept.get(table) != (rule, state):
             table.take(self)
             self._kept.pop(table, None)
+            self._held[share.p] = table
+            if isinstance(table, _tables.WeightTable):
+                table.lag()
             rule.attach(table, state)
             self._kept[table] = rule, state
 

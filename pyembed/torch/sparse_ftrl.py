@@ -11,7 +11,7 @@ from pyembed._core import Rule
 from pyembed.torch._optimizer import Params, SparseOptimizer, check_rate
 
 
-class SparseFTRL(SparseOptimizer):
+class SparseFTRL(SparseOptimizer, torch.optim.Optimizer):
     """FTRL-Proximal (McMahan et al. 2013) on the rows with a gradient: `pyembed.SparseFTRL`.
 
     torch has none. Results are those of `keras.optimizers.Ftrl`, but for rows without a gradient,

@@ -10,7 +10,7 @@ from pyembed._core import Rule
 from pyembed.torch._optimizer import Params, SparseOptimizer, check_betas
 
 
-class SparseLion(SparseOptimizer):
+class SparseLion(SparseOptimizer, torch.optim.Optimizer):
     """Lion (Chen et al. 2023) on the rows with a gradient: `pyembed.SparseLion`.
 
     torch has none. Rows without a gradient rest, and so do their momenta.

@@ -10,10 +10,8 @@ from pyembed._core import Rule
 from pyembed.torch._optimizer import Params, SparseOptimizer
 
 
-class SparseRMSprop(SparseOptimizer):
+class SparseRMSprop(SparseOptimizer, torch.optim.Optimizer):
     """`torch.optim.RMSprop` on the rows with a gradient; torch has none for sparse gradients.
-
-    There is no momentum, and it is not centered.
 
     Parameters
     ----------
@@ -27,8 +25,14 @@ class SparseRMSprop(SparseOptimizer):
         Added to the root.
     weight_decay : float
         Added to the gradient of each touched row, times the row.
+    momentum, centered, capturable
+        As torch has them, but not other than 0 and False.
+    foreach : bool, optional
+        Ignored: torch's choice among its own implementations.
     maximize : bool
         Whether to go up the gradient.
+    differentiable : bool
+        As torch has it, but not True.
 
     Raises
     ------
@@ -39,6 +43,7 @@ class SparseRMSprop(SparseOptimizer):
     _dense_peer = "RMSprop"
     _nonnegative = ("alpha", "eps", "weight_decay")
     _steps_are = torch.Tensor
+    _torchs = ("momentum", "centered", "capturable", "foreach", "differentiable")
 
     def __init__(
         self,
@@ -47,11 +52,25 @@ class SparseRMSprop(SparseOptimizer):
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        *,
+        momentum: float = 0.0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
         super().__init__(
-            params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, maximize=maximize
+            params,
+            lr=lr,
+            momentum=momentum,
+            alpha=alpha,
+            eps=eps,
+            centered=centered,
+            weight_decay=weight_decay,
+            capturable=capturable,
+            foreach=foreach,
+            maximize=maximize,
+            differentiable=differentiable,
         )
 
     def _check_group(self, group: dict[str, Any]) -> None:

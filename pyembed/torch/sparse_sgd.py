@@ -10,7 +10,7 @@ from pyembed._core import Rule
 from pyembed.torch._optimizer import Params, SparseOptimizer
 
 
-class SparseSGD(SparseOptimizer):
+class SparseSGD(SparseOptimizer, torch.optim.Optimizer):
     """`torch.optim.SGD` on the rows with a gradient.
 
     Parameters
@@ -29,6 +29,10 @@ class SparseSGD(SparseOptimizer):
         Needs a momentum, and no dampening.
     maximize : bool
         Whether to go up the gradient.
+    foreach : bool, optional
+        Ignored: torch's choice among its own implementations.
+    differentiable, fused : bool, optional
+        As torch has them, but not True.
 
     Raises
     ------
@@ -38,6 +42,7 @@ class SparseSGD(SparseOptimizer):
 
     _dense_peer = "SGD"
     _nonnegative = ("momentum", "weight_decay")
+    _torchs = ("foreach", "differentiable", "fused")
 
     def __init__(
         self,
@@ -49,6 +54,9 @@ class SparseSGD(SparseOptimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -58,6 +66,9 @@ class SparseSGD(SparseOptimizer):
             weight_decay=weight_decay,
             nesterov=nesterov,
             maximize=maximize,
+            foreach=foreach,
+            differentiable=differentiable,
+            fused=fused,
         )
 
     def _check_group(self, group: dict[str, Any]) -> None:

@@ -57,3 +57,24 @@ def test_config(layer):
 def test_unknown_names(layer, argument, given):
     with pytest.raises(ValueError, match=re.escape(f"{argument}={given!r}")):
         layer(3, 2, **{argument: given})
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pe.regularizers.L1(0.5),
+        pe.regularizers.L2(0.25),
+        pe.regularizers.L1L2(0.5, 0.25),
+        pe.regularizers.OrthogonalRegularizer(0.5, "columns"),
+        pe.constraints.MaxNorm(3.0, axis=1),
+        pe.constraints.MinMaxNorm(0.5, 2.0, 0.5, axis=[0, 1]),
+        pe.constraints.NonNeg(),
+        pe.constraints.UnitNorm(1),
+    ],
+)
+def test_objects_are_made_again_from_their_configurations(made):
+    again = type(made).from_config(json.loads(json.dumps(made.get_config())))
+    assert type(again) is type(made)
+    np.testing.assert_array_equal(again(MATRIX), made(MATRIX))
+    with pytest.raises(ValueError, match="must"):
+        pe.regularizers.L1.from_config({"l1": -1.0})

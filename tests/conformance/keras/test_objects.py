@@ -209,3 +209,33 @@ def test_orthogonal(shape):
         made = np.asarray(initializer(shape, dtype="float32"))
         wide = made if shape[0] < shape[1] else made.T
         np.testing.assert_allclose(wide @ wide.T, 2.25 * np.eye(7), atol=1e-5)
+
+
+def test_matrices_given_to_both():
+    matrix = np.arange(6, dtype=np.float32).reshape(3, 2)
+    mine, theirs = pe.initializers.Constant(matrix), keras.initializers.Constant(matrix)
+    serialized = json.loads(json.dumps(keras.initializers.serialize(theirs)))
+    again = keras.initializers.get(pe.initializers.serialize(mine))
+    made = [mine, pe.initializers.get(serialized), pe.initializers.get(matrix)]
+    for initializer in (*made, again, theirs, keras.initializers.get(matrix)):
+        np.testing.assert_array_equal(np.asarray(initializer((3, 2))), matrix)
+    for get in (pe.initializers.get, keras.initializers.get):
+        with pytest.raises(ValueError, match="shape"):
+            get(matrix)((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "arguments"),
+    [
+        ("initializers", "RandomNormal", {"stddev": 0.5, "seed": 3}),
+        ("initializers", "Constant", {"value": 2.0}),
+        ("regularizers", "L1L2", {"l1": 0.5}),
+        ("constraints", "MaxNorm", {"max_value": 3, "axis": 1}),
+    ],
+)
+def test_configurations_of_both(module, name, arguments):
+    ours, theirs = (getattr(getattr(library, module), name) for library in (pe, keras))
+    assert ours.from_config(theirs(**arguments).get_config()).get_config() == arguments | (
+        ours(**arguments).get_config()
+    )
+    assert theirs.from_config(ours(**arguments).get_config()).get_config() is not None

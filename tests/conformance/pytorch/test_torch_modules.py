@@ -147,13 +147,13 @@ def test_a_weight_that_is_replaced_is_the_one_looked_up():
     assert torch.equal(emb(torch.tensor([0])), torch.ones(1, 3))
     emb.double()
     assert torch.equal(emb(torch.tensor([0])), torch.ones(1, 3, dtype=torch.float64))
+    tables = len(_tables._known)
     emb.half()
+    assert len(_tables._known) == tables - 1  # which would keep the old memory
+    assert torch.equal(emb(torch.tensor([0])), torch.ones(1, 3, dtype=torch.float16))
+    fused = pt.Embedding(6, 3, optimizer=pt.SparseSGD).half()
     with pytest.raises(TypeError, match="cannot be looked up where it lies: its dtype is"):
-        emb(torch.tensor([0]))
-    assert emb.weight not in _tables._known  # which would keep the old memory
-    emb = pt.Embedding(6, 3, device="meta")
-    with pytest.raises(TypeError, match="it is on device meta, not on the CPU"):
-        emb(torch.tensor([0]))
+        fused(torch.tensor([0]))
 
 
 def test_bad_ids_are_refused():
@@ -164,6 +164,41 @@ def test_bad_ids_are_refused():
         emb(torch.tensor([0.0]))
     with pytest.raises(ValueError, match="mode='median' is none of"):
         pt.EmbeddingBag(6, 3, mode="median")
+
+
+REFUSED = [
+    (lambda emb, bag: emb(torch.tensor([6])), IndexError),
+    (lambda emb, bag: emb(torch.tensor([0.5])), TypeError),
+    (lambda emb, bag: bag(torch.tensor([[-1]])), IndexError),
+    (lambda emb, bag: bag(torch.tensor([1, 2]), torch.tensor([1])), ValueError),
+    (lambda emb, bag: bag(torch.tensor([1, 2]), torch.tensor([0, 3])), ValueError),
+    (lambda emb, bag: bag(torch.tensor([[0.5]])), TypeError),
+    (lambda emb, bag: bag(torch.tensor([[1]]), None, torch.ones(1, 2)), ValueError),
+    (lambda emb, bag: bag(torch.tensor([[1]]), None, torch.ones(1, 1).double()), TypeError),
+    (lambda emb, bag: bag(torch.tensor([[1]]), None, torch.ones(1, 1).bfloat16()), TypeError),
+    (lambda emb, bag: bag(torch.tensor([[1]]), None, torch.ones(1, 1).int()), TypeError),
+]
+
+
+@pytest.mark.parametrize(("attempt", "kind"), REFUSED)
+def test_what_is_refused_is_a_runtime_error_too(attempt, kind):
+    theirs = nn.Embedding(6, 3), nn.EmbeddingBag(6, 3, mode="sum")
+    with pytest.raises((RuntimeError, IndexError, ValueError)):
+        attempt(*theirs)
+    modules = pt.Embedding(6, 3), pt.EmbeddingBag(6, 3, mode="sum")
+    with pytest.raises(kind) as raised:
+        attempt(*modules)
+    assert isinstance(raised.value, RuntimeError)
+
+
+def test_weights_of_samples_of_another_dtype_are_named():
+    bag = pt.EmbeddingBag(6, 3, mode="sum")
+    with pytest.raises(
+        TypeError, match=r"per_sample_weights must have the weight's dtype torch.fl"
+    ):
+        bag(torch.tensor([[1]]), None, torch.ones(1, 1, dtype=torch.bfloat16))
+    half, ones = bag.bfloat16(), torch.ones(1, 1, dtype=torch.bfloat16)
+    assert half(torch.tensor([[1]]), None, ones).dtype == torch.bfloat16
 
 
 def test_autocast_changes_nothing():
@@ -179,10 +214,10 @@ def test_autocast_changes_nothing():
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # torch's own
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_compiled_model_looks_up_outside_its_graph():
-    emb = pt.Embedding(6, 3)
+def test_a_compiled_model_looks_up_outside_its_graph_what_torch_cannot():
+    emb = pt.EmbeddingBag(6, 3, mode="sqrtn")
     compiled = torch.compile(lambda ids: emb(ids * 1).sum(-1) * 2, backend="eager")
-    out = compiled(torch.tensor([1, 2]))
+    out = compiled(torch.tensor([[1], [2]]))
     close(out, emb.weight[[1, 2]].sum(-1) * 2)
     out.sum().backward()
     assert emb.weight.grad[1].tolist() == [2.0] * 3

@@ -1,5 +1,8 @@
 """Which gradients the update in a backward pass applies: those of its lookups, all, and once."""
 
+import contextlib
+import copy
+import pickle
 import threading
 
 import pytest
@@ -170,3 +173,184 @@ def test_sample_weights_with_a_gradient_notice_that_the_table_changes():
     losses[0].backward()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         losses[1].backward()
+
+
+@pytest.mark.parametrize("by", ["grad", "backward"])
+def test_rows_move_only_where_the_pass_reaches_the_weight(by):
+    bag = pt.EmbeddingBag(4, 2, mode="sum", _weight=torch.zeros(4, 2), optimizer=descent)
+    weights = torch.ones(1, 1, requires_grad=True)
+    other = torch.ones(2, requires_grad=True)
+
+    def loss():
+        return (bag(torch.tensor([[1]]), per_sample_weights=weights) * other).sum()
+
+    for wanted in (weights, other):
+        if by == "grad":
+            torch.autograd.grad(loss(), wanted)
+        else:
+            loss().backward(inputs=[wanted])
+    assert moved(bag) == [0, 0, 0, 0]
+    assert not bag.optimizer._passes
+    loss().backward(inputs=[bag.weight, other])
+    assert moved(bag) == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_the_gradient_itself_is_returned_to_who_asks_for_it(create_graph):
+    for sparse in (False, True):
+        emb = table(descent)
+        emb.sparse = sparse
+        loss = emb(torch.tensor([1, 1])).sum() + emb.weight[2].sum()
+        (grad,) = torch.autograd.grad(loss, emb.weight, create_graph=create_graph)
+        assert grad.to_dense().tolist() == [[0, 0], [2, 2], [1, 1], [0, 0]]
+        assert moved(emb) == [0, 0, 0, 0]
+        assert emb.weight.grad is None
+
+
+def counted_steps(emb):
+    steps = []
+    emb.optimizer.register_step_post_hook(lambda *_: steps.append(moved(emb)))
+    return steps
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("place", ["first", "last", "alone"])
+def test_reentrant_checkpoints_make_one_step(depth, place):
+    from torch.utils.checkpoint import checkpoint
+
+    emb = table(descent)
+    steps = counted_steps(emb)
+    start = torch.zeros(1, 2, requires_grad=True)
+
+    def body(x, depth=depth):
+        if depth > 1:
+            x = checkpoint(body, x, depth - 1, use_reentrant=True)
+        return x + emb(torch.tensor([depth]))
+
+    x = start
+    if place == "first":
+        x = x + emb(torch.tensor([0]))
+    x = checkpoint(body, x, use_reentrant=True)
+    if place == "last":
+        x = x + emb(torch.tensor([0]))
+    x.sum().backward()
+    expected = [place != "alone", *(1 <= row <= depth for row in range(1, 4))]
+    assert steps == [expected]
+    assert moved(emb) == expected
+    assert not emb.optimizer._passes
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning")
+def test_a_checkpoint_of_nothing_but_lookups_within_another():
+    from torch.utils.checkpoint import checkpoint
+
+    emb = table(descent)
+    steps = counted_steps(emb)
+
+    def inner(x):
+        return x + emb(torch.tensor([1]))
+
+    def outer(x):
+        return checkpoint(inner, checkpoint(inner, x, use_reentrant=True), use_reentrant=True)
+
+    start = torch.zeros(1, 2, requires_grad=True)
+    checkpoint(outer, start, use_reentrant=True).sum().backward()
+    assert steps == [[0, 2, 0, 0]]
+
+
+TIED = {
+    "tied": lambda emb: (torch.ones(1, 2) @ emb.weight.t()).sum(),
+    "penalty": lambda emb: (emb.weight + 0.5).pow(2).sum(),
+    "sparse": lambda emb: torch.nn.functional.embedding(
+        torch.arange(4), emb.weight, sparse=True
+    ).sum(),
+    "another lookup": lambda emb: table_of(emb.weight)(torch.arange(4)).sum(),
+}
+
+
+def table_of(weight):
+    emb = pt.Embedding(4, 2, sparse=True)
+    emb.weight = weight
+    return emb
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
+@pytest.mark.parametrize("other", TIED.values(), ids=TIED)
+@pytest.mark.parametrize("restored", [False, True])
+def test_what_else_has_the_weight_counts_in_the_same_step(other, restored):
+    emb = table(descent)
+    if restored:
+        emb = pickle.loads(pickle.dumps(copy.deepcopy(emb)))
+    steps = counted_steps(emb)
+    (emb(torch.tensor([1, 1])).sum() + other(emb)).backward()
+    assert moved(emb) == [1, 3, 1, 1]
+    other(emb).backward()
+    assert len(steps) == 2
+    assert moved(emb) != [1, 3, 1, 1]
+    assert emb.weight.grad is None
+
+
+def test_a_gradient_from_before_stays_beside_tied_weights():
+    emb = table()
+    backward(emb, 0)
+    emb.fuse(descent)
+    kept = emb.weight.grad
+    (emb(torch.tensor([1])).sum() + emb.weight.sum()).backward()
+    assert moved(emb) == [1, 2, 1, 1]
+    assert emb.weight.grad is kept
+    assert kept.to_dense().tolist() == [[1, 1], [0, 0], [0, 0], [0, 0]]
+    emb.optimizer = None
+    emb.weight.grad = None
+    backward(emb, 3)
+    assert moved(emb) == [1, 2, 1, 1]
+    assert emb.weight.grad is not None
+
+
+@pytest.mark.parametrize("make", [pt.SparseAdam, pt.SparseAdagrad, pt.SparseRowWiseAdagrad])
+@pytest.mark.parametrize("kind", ["Embedding", "EmbeddingBag"])
+def test_accumulation_makes_one_step_of_many_passes(make, kind):
+    found = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        emb = getattr(pt, kind)(20, 3, padding_idx=2, sparse=True)
+        optimizer = make(emb.parameters(), lr=0.1)
+        if fused:
+            emb.fuse(optimizer)
+        ids = torch.empty(5, 4, dtype=torch.long)
+        for _ in range(2):
+            with emb.accumulate() if fused else contextlib.nullcontext():
+                for _ in range(3):
+                    ids.random_(0, 20)  # as a loader does that has one buffer
+                    emb(ids).pow(2).sum().backward()
+            if not fused:
+                optimizer.step()
+                optimizer.zero_grad()
+        found.append(emb.weight.detach())
+        assert optimizer.state[emb.weight].get("step", 2) == 2
+    torch.testing.assert_close(*found)
+
+
+def test_accumulation_within_another_and_one_that_fails():
+    emb = table(descent)
+    steps = counted_steps(emb)
+    with emb.accumulate():
+        backward(emb, 0)
+        with emb.optimizer.accumulate():
+            backward(emb, 1)
+        assert moved(emb) == [0, 0, 0, 0]
+    assert moved(emb) == [1, 1, 0, 0]
+
+    def fail():
+        with emb.accumulate():
+            backward(emb, 2)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with emb.accumulate():
+        pass
+    backward(emb, 3)
+    assert moved(emb) == [1, 1, 0, 1]
+    assert len(steps) == 2
+    with pytest.raises(RuntimeError, match=r"call fuse\(\) first"):
+        table().accumulate()

@@ -1,5 +1,7 @@
 """The formulas of `pyembed.torch`'s other optimizers, beside torch's."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -257,3 +259,36 @@ def test_a_compiled_step_is_outside_its_graph():
     emb(torch.tensor([1])).sum().backward()
     assert torch.compile(step, backend="eager")(torch.tensor(2)) == 4
     assert torch.equal(emb.weight[1], before[1] - 1)
+
+
+OF_TORCH = [
+    (pt.SparseAdagrad, torch.optim.Adagrad, {"differentiable": False, "fused": None}),
+    (pt.SparseSGD, torch.optim.SGD, {"differentiable": False, "fused": False}),
+    (
+        pt.SparseRMSprop,
+        torch.optim.RMSprop,
+        {"differentiable": False, "capturable": False, "momentum": 0, "centered": False},
+    ),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "options"), OF_TORCH)
+@pytest.mark.parametrize("foreach", [None, False, True])
+def test_options_of_torchs_are_accepted_where_they_ask_for_nothing(ours, theirs, options, foreach):
+    emb = model()
+    for cls in (ours, theirs):
+        optimizer = cls(emb.parameters(), foreach=foreach, **options)
+        for name, value in {**options, "foreach": foreach}.items():
+            assert optimizer.param_groups[0][name] == value
+    train(emb, ours(emb.parameters(), foreach=foreach, **options), batches(1, 2))
+    positions = [list(inspect.signature(cls).parameters) for cls in (ours, theirs)]
+    assert positions[0] == positions[1]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "options"), OF_TORCH)
+def test_options_of_torchs_that_cannot_hold_are_told(ours, theirs, options):
+    for name in options:
+        with pytest.raises(ValueError, match=rf"^{name}=True cannot be: "):
+            ours(model().parameters(), **{name: True})
+        with pytest.raises(ValueError, match=rf"^{name}=True cannot be: "):
+            ours([{"params": list(model().parameters()), name: True}])

@@ -199,3 +199,87 @@ def test_a_state_is_copied_when_it_is_loaded(ours, options):
     train(other, further, batches(2, 5))
     for now, then in zip(tensors(optimizer), before, strict=True):
         assert torch.equal(now, then)
+
+
+@pytest.mark.parametrize(("ours", "options"), OURS)
+@pytest.mark.parametrize("rows", [1, 40])
+def test_a_state_is_savable_by_safetensors_and_flat(ours, options, rows):
+    save = pytest.importorskip("safetensors.torch")
+    emb = torch.nn.Embedding(rows, 6, sparse=True)
+    optimizer = ours(emb.parameters(), **options)
+    train(emb, optimizer, [torch.tensor([0])] * 3)
+    held = {name: v for name, v in optimizer.state[emb.weight].items() if name != "step"}
+    state = optimizer.state_dict()["state"][0]
+    tensors = {name: state[name] for name in held}
+    loaded = save.load(save.save(tensors))
+    assert tensors
+    for name, value in held.items():
+        assert torch.equal(loaded[name], value)
+        assert torch.equal(tensors[name].view(-1), value.reshape(-1))
+    address = next(iter(held.values())).data_ptr()
+    train(emb, optimizer, [torch.tensor([0])])  # the live state lies where it was
+    assert optimizer.state[emb.weight][next(iter(held))].data_ptr() == address
+
+
+@pytest.mark.parametrize(
+    ("ours", "options"), [*OURS, (pt.SparseSGD, {}), (torch.optim.SparseAdam, {})]
+)
+def test_a_round_trip_leaves_groups_equal(ours, options):
+    optimizer = ours(model().parameters(), **options)
+    before = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert optimizer.state_dict()["param_groups"] == before
+    again = pickle.loads(pickle.dumps(optimizer))
+    assert again.state_dict()["param_groups"] == before
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (pt.SparseAdam, torch.optim.SparseAdam),
+        (pt.SparseAdagrad, torch.optim.Adagrad),
+        (pt.SparseSGD, torch.optim.SGD),
+        (pt.SparseRMSprop, torch.optim.RMSprop),
+    ],
+)
+def test_groups_have_the_names_of_torchs(ours, theirs):
+    made = [cls(model().parameters()) for cls in (ours, theirs)]
+    mine, its = (optimizer.state_dict()["param_groups"][0] for optimizer in made)
+    assert its.items() <= mine.items()
+    for optimizer, state in zip(made, (its, mine), strict=True):
+        optimizer.load_state_dict({"state": {}, "param_groups": [state]})
+        assert optimizer.param_groups[0].keys() >= its.keys()
+
+
+@quiet
+@pytest.mark.parametrize(("ours", "options"), [c for c in OURS if c[0] is not pt.SparseFTRL])
+def test_distributed_checkpoints_of_fresh_optimizers(ours, options):
+    dcp = pytest.importorskip("torch.distributed.checkpoint.state_dict")
+    net = torch.nn.Sequential(model())
+    optimizer = ours(net.parameters(), lr=0.1, **options)
+    before = net[0].weight.detach().clone()
+    _, fresh = dcp.get_state_dict(net, optimizer)
+    assert fresh["state"]["0.weight"]
+    assert fresh["param_groups"][0]["lr"] == 0.1
+    assert torch.equal(net[0].weight, before)
+    train(net, optimizer, batches(1, 5))
+    weights, state = dcp.get_state_dict(net, optimizer)
+    weights = copy.deepcopy(weights)
+    again = torch.nn.Sequential(model(seed=9))
+    further = ours(again.parameters())
+    dcp.set_state_dict(again, further, model_state_dict=weights, optim_state_dict=state)
+    for m, o in ((net, optimizer), (again, further)):
+        train(m, o, batches(2, 5))
+    assert torch.equal(net[0].weight, again[0].weight)
+
+
+def test_dense_gradients_are_refused_where_they_could_move_anything():
+    emb = torch.nn.Embedding(4, 2)
+    optimizer = pt.SparseSGD(emb.parameters(), lr=0.0, momentum=0.9)
+    emb.weight.grad = torch.tensor([[0.0, 0], [0, 0], [0, 1], [0, 0]])
+    with pytest.raises(RuntimeError, match="does not support dense gradients"):
+        optimizer.step()
+    optimizer.param_groups[0]["lr"] = 0.1
+    emb.weight.grad.zero_()
+    with pytest.raises(RuntimeError, match="does not support dense gradients"):
+        optimizer.step()
