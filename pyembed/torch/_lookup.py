@@ -13,6 +13,7 @@ from pyembed.torch._holders import holders, own_rows
 from pyembed.torch._memory import array_of, rows_of
 from pyembed.torch._optimizer import SparseOptimizer
 from pyembed.torch._threads import follow_torch
+from pyembed.torch._watch import is_reached
 
 
 class LookedUp(torch.autograd.Function):
@@ -48,7 +49,7 @@ class LookedUp(torch.autograd.Function):
         weights, ids, offsets, weight = ctx.saved_tensors
         needs_table, needs_weights = ctx.needs_input_grad[:2]
         if optimizer is not None and needs_table:
-            asked = _asked(ctx)
+            asked = is_reached(ctx.next_functions[0][0])
             if asked is not True:  # for the gradient itself, or for none
                 optimizer, needs_table = None, asked is None
         of_table = of_weights = None
@@ -130,18 +131,6 @@ def _is_for_torch(grad: torch.Tensor, weights: torch.Tensor | None) -> bool:
     if not torch.is_grad_enabled():
         return not has_memory(grad)
     return grad.requires_grad or (weights is not None and weights.requires_grad)
-
-
-def _asked(ctx: Any) -> bool | None:
-    """Return whether the running pass reaches the weight; None where it is to return its gradient.
-
-    ``backward()`` reaches all weights, or those given as ``inputs``; `torch.autograd.grad` none.
-    """
-    will_run: Any = torch._C._will_engine_execute_node  # type: ignore[attr-defined]
-    try:
-        return bool(will_run(ctx.next_functions[0][0]))
-    except RuntimeError:  # which it raises for what torch.autograd.grad is to return
-        return None
 
 
 def _lookup_in(weight: torch.Tensor, lookup: Lookup) -> Lookup:

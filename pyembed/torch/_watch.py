@@ -44,11 +44,20 @@ class _Watch:
                 return
 
 
-def _take(p: torch.Tensor, grad: torch.Tensor, optimizer: SparseOptimizer) -> None:
+def is_reached(node: Any) -> bool | None:
+    """Return whether the running pass reaches a node; None where it is to return its gradient.
+
+    ``backward()`` reaches all weights, or those given as ``inputs``; `torch.autograd.grad` none.
+    """
     will_run: Any = torch._C._will_engine_execute_node  # type: ignore[attr-defined]
     try:
-        will_run(torch.autograd.graph.get_gradient_edge(p).node)
-    except RuntimeError:  # torch.autograd.grad is to return it
+        return bool(will_run(node))
+    except RuntimeError:  # which it raises for what torch.autograd.grad is to return
+        return None
+
+
+def _take(p: torch.Tensor, grad: torch.Tensor, optimizer: SparseOptimizer) -> None:
+    if is_reached(torch.autograd.graph.get_gradient_edge(p).node) is None:
         return
     optimizer._take_other(p, grad.detach())
     before, p.grad = p.grad, None
