@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyembed import _arrays, _checks, _core, schedules
-from pyembed._arrays import writeable
 from pyembed._core import BackwardCall, Rule, State, Update
 from pyembed._mutex import Mutex
 from pyembed.layers.base import TableLayer
@@ -213,7 +212,9 @@ class SparseOptimizer:
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         def state_of(table: Table) -> State:
             array, t, row_steps = pickled["_states"][table]
-            return State(writeable(array), t, None if row_steps is None else writeable(row_steps))
+            if row_steps is not None:
+                row_steps = _arrays.writeable(row_steps)
+            return State(_arrays.writeable(array), t, row_steps)
 
         self.__dict__.update(pickled, _mutex=Mutex())
         self._claim(pickled["_layers"], state_of)
