@@ -16,8 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-import numpy as np
-from world import CALLS, World, in_other_thread, main
+from world import in_other_thread, main, twins
 
 import pyembed as pe
 from refused_memory import preloaded
@@ -42,13 +41,8 @@ def refusing(library, which, call):
 def attack(seed, case, folder):
     library = ctypes.PyDLL(None)  # the preloaded one; with the GIL, as there is nothing to wait for
     pe.set_num_threads(1)  # an OpenMP that cannot start a thread ends the process
-    rng = np.random.default_rng([seed, case])
-    name = CALLS[rng.integers(len(CALLS))]
-    world_seed = rng.integers(2**32)
-    twin = World(world_seed, folder / "twin.safetensors")
-    world = World(world_seed, folder / "file.safetensors")
+    rng, name, twin, world = twins(seed, case, folder)
     before = world.digest()
-    twin.digest()  # which settles rows, as above
     pe.release_memory()  # blocks that are kept would be had without an allocation
     _, made = refusing(library, MOST, twin.call(name))
     after = twin.digest()

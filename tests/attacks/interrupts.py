@@ -13,8 +13,7 @@ import signal
 import sys
 import time
 
-import numpy as np
-from world import CALLS, World, in_other_thread, main
+from world import in_other_thread, main, twins
 
 
 class Alarm:
@@ -47,13 +46,8 @@ class Alarm:
 
 
 def attack(seed, case, folder):
-    rng = np.random.default_rng([seed, case])
-    name = CALLS[rng.integers(len(CALLS))]
-    world_seed = rng.integers(2**32)
-    twin = World(world_seed, folder / "twin.safetensors")
-    world = World(world_seed, folder / "file.safetensors")
+    rng, name, twin, world = twins(seed, case, folder)
     before = world.digest()
-    twin.digest()  # which settles rows, as above
     call = twin.call(name)
     began = time.perf_counter()
     call()

@@ -68,7 +68,6 @@ class World:
             "grow": lambda: self.layers[0].grow(2 * self.rows + 1),
             "freeze": lambda: self.layers[0].freeze([0, 2]),
             "release": self.opt.release,
-            "make": lambda: OPTIMIZERS[self.kind](pe.Embedding.sharing(self.layers[0])),
             "copy": lambda: copy.deepcopy((self.opt, self.layers)),
             "look up": lambda: self.layers[0](np.arange(self.rows)),
             "flush": self.opt.flush,
@@ -102,6 +101,17 @@ CALLS = (
     *("step", "load_state_dict", "load", "save", "grow", "freeze", "release", "copy", "look up"),
     "flush",
 )
+
+
+def twins(seed, case, folder):
+    """Return for a case its source of chance, the name of a call, and two worlds that are alike."""
+    rng = np.random.default_rng([seed, case])
+    name = CALLS[rng.integers(len(CALLS))]
+    world_seed = rng.integers(2**32)
+    twin = World(world_seed, folder / "twin.safetensors")
+    world = World(world_seed, folder / "file.safetensors")
+    twin.digest()  # which settles rows, as that of `world` does before its call
+    return rng, name, twin, world
 
 
 def in_other_thread(function):
