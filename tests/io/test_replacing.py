@@ -236,6 +236,6 @@ def test_steps_in_other_threads_wait(path, monkeypatch):
 def test_a_save_that_is_killed_leaves_a_whole_file(path):
     generations = int(run("killed", path, 200))
     leftovers = list(path.parent.glob(".checkpoint.safetensors.*.tmp"))
-    # Some saves were through, and some were not: how many, the load of the machine decides.
-    assert generations > 3
-    assert len(leftovers) > 3
+    # Some saves were through, and some were not.
+    assert generations > 20
+    assert len(leftovers) > 20

@@ -119,9 +119,13 @@ def test_memory_that_was_freed_is_not_read():
     emb(ids)
     rows = bag(ids)
     emb.weight.untyped_storage().resize_(0)
-    for call in (lambda: emb(ids), lambda: bag(ids), rows.sum().backward):
-        with pytest.raises(RuntimeError, match=r"storage|not allocated"):
-            call()
+    # Both in torch's own words.
+    with pytest.raises(RuntimeError, match="out of bounds for storage of size 0"):
+        emb(ids)
+    with pytest.raises(RuntimeError, match="its data is not allocated yet"):
+        bag(ids)
+    with pytest.raises(RuntimeError, match="storage was freed"):
+        rows.sum().backward()
     ids.untyped_storage().resize_(0)
     with pytest.raises(RuntimeError, match="storage was freed"):
         pt.Embedding(10, 3)(ids)
