@@ -1,29 +1,18 @@
 // Adagrad with one accumulator for a row, as recommender systems have it (FBGEMM's row-wise Adagrad).
 #pragma once
 
-#include "base/square_root.h"
 #include "base/sum_columns.h"
-#include "optimizers/rule.h"
+#include "optimizers/adagrad.h"
 
 namespace pyembed {
 
 // The state of a row is the sum of the means of its squared gradients.
-struct RowWiseAdagrad : PlainRule {
+struct RowWiseAdagrad : Adagrad {
     static constexpr const char* name = "row_wise_adagrad";
-    double epsilon = 0.0;
-
-    template <class Visit>
-    void visit_numbers(Visit visit) {
-        visit("epsilon", epsilon);
-    }
     static StateShape state_shape(i64) { return {1, 1}; }
 
     template <class T>
-    struct Update : PlainRule::Update {
-        T learning_rate;
-        T decay;
-        T epsilon;
-
+    struct Update : Adagrad::Update<T> {
         PYEMBED_INLINE void operator()(i64, T* __restrict w, T* __restrict accumulator, const T* __restrict g,
                                        i64 dim) const {
             if (dim == 0) return;  // without a mean
@@ -32,15 +21,15 @@ struct RowWiseAdagrad : PlainRule {
                 return value * value;
             });
             *accumulator = static_cast<T>(*accumulator + squares / static_cast<double>(dim));
-            const T rate = learning_rate / (square_root(*accumulator) + epsilon);
-            const T left = decay;
+            const T rate = this->learning_rate / (square_root(*accumulator) + this->epsilon);
+            const T left = this->decay;
             for (i64 k = 0; k < dim; ++k) w[k] = w[k] * left - rate * g[k];
         }
     };
 
     template <class T>
-    Update<T> at(const StepNumbers& step, Table&, State&) const {
-        return {{}, static_cast<T>(step.learning_rate), static_cast<T>(step.decay), static_cast<T>(epsilon)};
+    Update<T> at(const StepNumbers& step, Table& table, State& state) const {
+        return {Adagrad::at<T>(step, table, state)};
     }
 };
 
