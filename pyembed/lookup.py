@@ -13,6 +13,12 @@ from pyembed._core import BackwardCall
 from pyembed.table import Table
 
 
+def check_frequency(mode: str, by_frequency: bool) -> None:
+    """Raise ValueError where gradients are to be divided by frequencies that a mode has not."""
+    if by_frequency and mode in _core.selecting_modes:
+        raise ValueError(f"scale_grad_by_freq=True cannot be used with mode={mode!r}")
+
+
 class Lookup(_core.Lookup):
     """Rows of a table as they are (mode None), or pooled bag by bag.
 
@@ -25,7 +31,7 @@ class Lookup(_core.Lookup):
     @property
     def needs_table(self) -> bool:
         """Whether the gradient of the table depends on its values."""
-        return self.mode == "max"
+        return self.mode in _core.selecting_modes
 
     def sparse_gradient(
         self, calls: Sequence[BackwardCall]

@@ -67,15 +67,6 @@ bool any_rule(RuleList<R...>, Use use) {
 
 }  // namespace
 
-std::vector<std::string> rule_names() {
-    std::vector<std::string> names;
-    any_rule(AllRules(), [&](auto* rule) {
-        names.emplace_back(std::remove_pointer_t<decltype(rule)>::name);
-        return false;
-    });
-    return names;
-}
-
 std::unique_ptr<Rule> make_rule(const std::string& name, const std::map<std::string, double>& numbers) {
     std::unique_ptr<Rule> made;
     any_rule(AllRules(), [&](auto* rule) {

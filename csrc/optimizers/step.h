@@ -35,7 +35,6 @@ class Rule {
                        const Regularization& regularization) const = 0;
 };
 
-std::vector<std::string> rule_names();
 // Throws std::invalid_argument where there is no such rule, or its numbers are others.
 std::unique_ptr<Rule> make_rule(const std::string& name, const std::map<std::string, double>& numbers);
 

@@ -94,6 +94,10 @@ PYBIND11_MODULE(_core_of_the_main_interpreter, module, pybind11::mod_gil_not_use
 #undef PYEMBED_NAME
     module.attr("elements") = names(elements);
     module.attr("modes") = names(pooling_names);
+    std::vector<std::string> selecting;
+    for (const char* mode : pooling_names)
+        if (selects(pooling_argument(mode))) selecting.emplace_back(mode);
+    module.attr("selecting_modes") = names(selecting);
     module.attr("policies") = names(out_of_range_names);
     bind_call_apart(module);
     bind_table(module);

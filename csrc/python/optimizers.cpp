@@ -151,7 +151,6 @@ void bind_optimizers(py::module_& module) {
     py::class_<Rule>(module, "Rule")
         .def(py::init(&rule_of), py::arg("name"))
         .def_property_readonly("name", &Rule::name)
-        .def_property_readonly("numbers", &Rule::numbers)
         .def(
             "state_shape",
             [](const Rule& rule, i64 dim) {
@@ -181,7 +180,6 @@ void bind_optimizers(py::module_& module) {
              py::arg("l2") = 0.0, py::arg("norm") = py::none(), py::arg("non_negative") = false);
 
     module.def("step", step_tables, py::arg("updates"));
-    module.attr("rules") = py::tuple(py::cast(rule_names()));
 }
 
 }  // namespace pyembed

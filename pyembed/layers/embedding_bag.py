@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pyembed import _checks
 from pyembed.layers.base import Delegated, TableLayer
-from pyembed.lookup import Lookup
+from pyembed.lookup import Lookup, check_frequency
 from pyembed.regularizers import RegularizerLike
 from pyembed.sparse_grad import SparseGrad
 
@@ -92,8 +92,7 @@ class EmbeddingBag(TableLayer):
         return bag
 
     def _pool(self, mode: str, include_last_offset: bool) -> None:
-        if self.scale_grad_by_freq and mode == "max":
-            raise ValueError("scale_grad_by_freq=True cannot be used with mode='max'")
+        check_frequency(mode, self.scale_grad_by_freq)
         self._lookup = Lookup(self._table, mode, bool(include_last_offset), self.scale_grad_by_freq)
 
     def __call__(

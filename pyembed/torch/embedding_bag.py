@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch.nn.modules import sparse  # as it is there, whatever torch.nn is made to have
 
 from pyembed import _checks
+from pyembed.lookup import check_frequency
 from pyembed.torch._module import MakeOptimizer, TableModule
 
 
@@ -56,8 +57,7 @@ class EmbeddingBag(TableModule, sparse.EmbeddingBag):
         optimizer: MakeOptimizer | None = None,
     ) -> None:
         _checks.pooling_mode(mode)
-        if scale_grad_by_freq and mode == "max":
-            raise ValueError("scale_grad_by_freq=True cannot be used with mode='max'")
+        check_frequency(mode, scale_grad_by_freq)
         super().__init__(
             num_embeddings,
             embedding_dim,
