@@ -16,7 +16,6 @@ class RowSet {
     void erase(i64 row) {
         if (word_of(row) < bits_.size()) bits_[word_of(row)] &= ~bit_of(row);
     }
-    void clear() { bits_.clear(); }
 
     // Makes room for the rows [0, rows), so that insert cannot fail.
     void reserve(i64 rows) {

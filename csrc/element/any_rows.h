@@ -24,6 +24,11 @@ using AnyArithmetic = AnyOf<void PYEMBED_FOR_ARITHMETIC(PYEMBED_ALSO)>;
 using AnyRows = AnyElement::of<Rows>;
 using AnyArithmeticRows = AnyArithmetic::of<Rows>;
 
+template <class AnyRowsOrArithmetic>
+i64 count_of(const AnyRowsOrArithmetic& rows) {
+    return std::visit([](const auto& r) { return r.rows; }, rows);
+}
+
 // What rows that a visitor is given consist of.
 template <class R>
 using ElementOf = std::remove_pointer_t<decltype(std::declval<R>().data)>;

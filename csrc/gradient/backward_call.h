@@ -14,6 +14,8 @@ namespace pyembed {
 // one an id.
 template <class T>
 struct BackwardCall {
+    using Number = T;
+
     Ids ids;
     Bags bags;
     Pooling pooling;

@@ -23,8 +23,11 @@ constexpr const char* out_of_range_names[] = {"raise", "clip", "zero", "wrap"};
 // How a table of `rows` rows reads ids. `padding` is a row that counts for nothing, or no_row.
 struct IdPolicy {
     i64 rows;
-    OutOfRange out_of_range;
-    i64 padding;
+    OutOfRange out_of_range = OutOfRange::raise;
+    i64 padding = no_row;
+
+    // Looked up as it is, the padding row is a row like any other.
+    IdPolicy without_padding() const { return {rows, out_of_range, no_row}; }
 };
 
 // The first id outside the table, where that is an error.

@@ -17,9 +17,7 @@ struct State {
     std::shared_ptr<Storage> row_steps_storage;
     std::vector<double> corrections;  // by steps of a row: see Adam
 
-    i64 rows() const {
-        return std::visit([](const auto& rows) { return rows.rows; }, arrays);
-    }
+    i64 rows() const { return count_of(arrays); }
 };
 
 }  // namespace pyembed

@@ -14,7 +14,7 @@ namespace {
 std::optional<BadCall> sort_gradient(const Update& update, AnySegments& sorted) {
     return std::visit(
         [&](const auto& calls) -> std::optional<BadCall> {
-            using T = std::remove_const_t<std::remove_pointer_t<decltype(calls[0].gradient.data)>>;
+            using T = typename std::decay_t<decltype(calls[0])>::Number;
             Summands<T> summands;
             {
                 const TableLock::Shared shared(update.table.lock());
@@ -46,8 +46,9 @@ void for_each_update(const std::vector<Update>& updates, F f) {
     i64 all = 0;
     i64 largest = 0;
     for (const Update& update : updates) {
-        all += bytes_of(update);
-        largest = std::max(largest, bytes_of(update));
+        const i64 bytes = bytes_of(update);
+        all += bytes;
+        largest = std::max(largest, bytes);
     }
     const i64 count = static_cast<i64>(updates.size());
     const int threads = threads_for(4 * all);

@@ -137,17 +137,9 @@ std::size_t choice_argument(const std::string& value, const char* argument,
     throw py::value_error(std::string(argument) + "='" + value + "' is none of " + allowed);
 }
 
-// NumPy's exact answer, where it is found soon: the columns of a matrix may lie between each other's.
+// The columns of a matrix may lie between each other's: by addresses alone, they would overlap.
 bool share_memory(const py::array& a, const py::array& b) {
-    using namespace py::literals;
-    constexpr i64 most_work = 100000;
-    const py::module_ numpy = py::module_::import("numpy");
-    try {
-        return numpy.attr("shares_memory")(a, b, "max_work"_a = most_work).cast<bool>();
-    } catch (const py::error_already_set& error) {
-        if (!error.matches(PyExc_RuntimeError)) throw;  // TooHardError
-        return true;
-    }
+    return py::module_::import("pyembed._arrays").attr("share_memory")(a, b).cast<bool>();
 }
 
 }  // namespace
@@ -290,6 +282,10 @@ BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool incl
     BagsArgument result{std::move(bounds), {}};
     result.bags = {static_cast<i64>(result.offsets.size()) - 1, 0, result.offsets.data()};
     return result;
+}
+
+BagsArgument each_alone(const IdsArgument& ids) {
+    return {{}, {ids.ids.count, 1, nullptr}};
 }
 
 template <class T>

@@ -79,6 +79,8 @@ struct BagsArgument {
     Bags bags;
 };
 BagsArgument bags_argument(const IdsArgument& ids, py::handle offsets, bool include_last_offset);
+// A bag for each id, as a lookup without bags is.
+BagsArgument each_alone(const IdsArgument& ids);
 
 // Per-sample weights of ids' shape, or None, as max pooling wants. The dtype is the table's.
 template <class T>

@@ -67,7 +67,7 @@ BoundCall BoundCall::apart_from(const Written& written) const {
     BoundCall apart(*this);
     std::visit(
         [&](auto& call) {
-            using T = std::decay_t<decltype(*call.gradient.data)>;
+            using T = typename std::decay_t<decltype(call)>::Number;
             if (written.overlaps(ids_.array)) {
                 apart.ids_ = ids_argument(ids_.array.attr("copy")());
                 call.ids = apart.ids_.ids;

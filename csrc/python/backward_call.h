@@ -40,8 +40,8 @@ class BoundCall {
     // Calls f(T{}), where T is what the gradient consists of.
     template <class F>
     auto in_arithmetic(F f) const {
-        return std::visit([&](const auto& call) { return f(std::decay_t<decltype(*call.gradient.data)>{}); },
-                          call_);
+        return std::visit(
+            [&](const auto& call) { return f(typename std::decay_t<decltype(call)>::Number{}); }, call_);
     }
 
   private:

@@ -16,7 +16,7 @@ struct Target {
     IdPolicy policy;
 
     static Target of(const Table& table) { return {&table, table.view().policy}; }
-    static Target of(i64 rows) { return {nullptr, {rows, OutOfRange::raise, no_row}}; }
+    static Target of(i64 rows) { return {nullptr, {rows}}; }
 };
 
 // Raises IndexError where an id is bad.
@@ -125,8 +125,7 @@ void to_dense(const Table& table, const Calls& calls, py::handle out, const std:
 BoundCall plain_call(py::handle ids_object, py::handle rows, i64 dim, const std::string& dtype,
                      const std::string& name) {
     IdsArgument ids = ids_argument(ids_object);
-    BagsArgument bags;
-    bags.bags = {ids.ids.count, 1, nullptr};
+    BagsArgument bags = each_alone(ids);
     return BoundCall(std::move(ids), std::move(bags), false, Pooling::sum, rows, name, py::none(), dim, dtype,
                      false, Dropout{});
 }

@@ -24,12 +24,7 @@ struct Source {
     }
     static Source of(py::handle array) {
         const AnyRows rows = matrix_argument(array, "table", false);
-        const i64 count = std::visit([](const auto& r) { return r.rows; }, rows);
-        return {nullptr,
-                false,
-                py::reinterpret_borrow<py::array>(array),
-                rows,
-                {count, OutOfRange::raise, no_row}};
+        return {nullptr, false, py::reinterpret_borrow<py::array>(array), rows, {count_of(rows)}};
     }
 
     // Returns f(live rows), called without the GIL and with the lock that they need.
@@ -40,11 +35,6 @@ struct Source {
         return f(LiveRows<E>{read_only(std::get<Rows<E>>(rows)), nullptr});
     }
 };
-
-// Looked up as it is, the padding row is a row like any other.
-IdPolicy without_padding(const IdPolicy& policy) {
-    return {policy.rows, policy.out_of_range, no_row};
-}
 
 template <class T>
 RowsArgument<T> output_or_new(py::handle out, const Shape& shape, const Source& source,
@@ -58,7 +48,7 @@ RowsArgument<T> output_or_new(py::handle out, const Shape& shape, const Source& 
 
 py::array gather_rows(const Source& source, py::handle ids_object, py::handle out, const Dropout& dropout) {
     const IdsArgument ids = ids_argument(ids_object);
-    const IdPolicy policy = without_padding(source.policy);
+    const IdPolicy policy = source.policy.without_padding();
     return std::visit(
         [&](auto rows) -> py::array {
             using E = ElementOf<decltype(rows)>;
@@ -180,11 +170,8 @@ class Lookup {
                       const Dropout& dropout) const {
         if (!pooled_) refuse_bags(offsets, weights);
         IdsArgument ids = ids_argument(ids_object);
-        BagsArgument bags;
-        if (pooled_)
-            bags = bags_argument(ids, offsets, pooled_->include_last_offset);
-        else
-            bags.bags = {ids.ids.count, 1, nullptr};
+        BagsArgument bags =
+            pooled_ ? bags_argument(ids, offsets, pooled_->include_last_offset) : each_alone(ids);
         const TableView view = table_.view();
         const Pooling pooling = pooled_ ? pooled_->pooling : Pooling::sum;
         BoundCall call(std::move(ids), std::move(bags), pooled_.has_value(), pooling, gradient, "grad_output",

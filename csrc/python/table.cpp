@@ -21,8 +21,7 @@ std::unique_ptr<Table> make_table(py::handle array, const std::string& out_of_ra
                                   std::optional<i64> padding, std::optional<double> max_norm,
                                   double norm_type, bool writeable) {
     const AnyRows rows = matrix_argument(array, "table", writeable || max_norm);
-    const i64 count = std::visit([](const auto& r) { return r.rows; }, rows);
-    const IdPolicy policy{count, out_of_range_argument(out_of_range), padding.value_or(no_row)};
+    const IdPolicy policy{count_of(rows), out_of_range_argument(out_of_range), padding.value_or(no_row)};
     std::optional<MaxNorm> limit;
     if (max_norm) limit = MaxNorm{*max_norm, norm_type};
     return std::make_unique<Table>(rows, ArrayStorage::of(array), policy, limit);
@@ -31,7 +30,7 @@ std::unique_ptr<Table> make_table(py::handle array, const std::string& out_of_ra
 // The row of each id, -1 for one that has none, whether or not it is the padding row.
 std::vector<i64> resolved(py::handle object, const char* name, const IdPolicy& given) {
     const IdsArgument ids = ids_argument(object, name);
-    const IdPolicy policy{given.rows, given.out_of_range, no_row};
+    const IdPolicy policy = given.without_padding();
     if (const auto bad = find_bad_id(ids.ids, policy)) raise_bad_id(*bad, ids.shape(), policy.rows);
     std::vector<i64> rows(static_cast<std::size_t>(ids.ids.count));
     resolve_ids(ids.ids, policy, 0, ids.ids.count, rows.data());
@@ -40,7 +39,7 @@ std::vector<i64> resolved(py::handle object, const char* name, const IdPolicy& g
 
 // Rows of the table by their numbers. A caller may change these meanwhile: none leads outside.
 std::vector<i64> rows_argument(py::handle object, const Table& table) {
-    std::vector<i64> rows = resolved(object, "rows", {table.view().policy.rows, OutOfRange::raise, no_row});
+    std::vector<i64> rows = resolved(object, "rows", {table.view().policy.rows});
     rows.erase(std::remove(rows.begin(), rows.end(), no_row), rows.end());
     return rows;
 }
@@ -97,8 +96,8 @@ void grow(Table& table, py::handle array, State* state, State* larger_state) {
     const NoGil no_gil;
     table.grow(larger, storage, [&] {
         if (state == nullptr) return;
-        const i64 rows = std::visit([](const auto& r) { return r.rows; }, larger);
-        if (larger_state == nullptr || state->rows() != table.policy().rows || larger_state->rows() != rows ||
+        if (larger_state == nullptr || state->rows() != table.policy().rows ||
+            larger_state->rows() != count_of(larger) ||
             (state->row_steps != nullptr) != (larger_state->row_steps != nullptr))
             throw py::value_error("the state does not fit the table");
         move_state(*state, *larger_state);

@@ -102,7 +102,7 @@ void Table::grow(const AnyRows& larger, std::shared_ptr<Storage> storage,
     const std::lock_guard<std::mutex> guard(moving_);
     rows_ = larger;
     storage_.swap(storage);
-    policy_.rows = std::visit([](const auto& rows) { return rows.rows; }, larger);
+    policy_.rows = count_of(larger);
 }
 
 #define PYEMBED_ASSIGN(E) template void Table::assign(Rows<const E>);
