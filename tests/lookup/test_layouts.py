@@ -1,5 +1,6 @@
 """Results between the columns of other arrays, ids without elements, masked arrays."""
 
+import os
 import subprocess
 import sys
 
@@ -36,7 +37,7 @@ def test_nans_of_weights_are_the_same_bits(mode, dtype):
     for isa in pe.show_config("dicts")["isa_available"]:
         done = subprocess.run(
             [sys.executable, "-c", NANS.format(mode=mode, dtype=dtype.name)],
-            env={"PYEMBED_ISA": isa},
+            env={**os.environ, "PYEMBED_ISA": isa},
             capture_output=True,
             text=True,
             check=False,
