@@ -74,7 +74,8 @@ def hold(
     Returns
     -------
     Held or None
-        None where the weight cannot be looked up where it lies: `why_no_table` tells why.
+        None where the weight cannot be looked up where it lies, as `why_no_table` tells, or its
+        rows are scaled by what is no norm: torch's functions do it.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def hold(
     memory = _memory(weight)
     if held is not None and held.memory == memory and held.options == options and held.how == how:
         return held
-    if why_no_table(weight) is not None:
+    if why_no_table(weight) is not None or not _is_a_norm(options):
         return None
     with _making:
         return Held(memory, options, how, Lookup(_table(weight, memory, options), *how))
@@ -98,6 +99,12 @@ def why_no_table(weight: torch.Tensor) -> str | None:
     if why is None and weight.numel() > 0 and weight.untyped_storage().nbytes() == 0:
         return "its storage was freed"
     return why
+
+
+def _is_a_norm(options: tuple[Any, ...]) -> bool:
+    """Return whether rows have a norm, where there is a max_norm: torch takes any exponent."""
+    _, max_norm, norm_type = options
+    return max_norm is None or norm_type > 0.0
 
 
 def _table(weight: torch.Tensor, memory: tuple[Any, ...], options: tuple[Any, ...]) -> WeightTable:
