@@ -434,7 +434,9 @@ def check_rate(lr: float | torch.Tensor) -> None:
 
 
 def check_betas(group: dict[str, Any]) -> None:
-    """Raise ValueError where one of an option's two betas is not in [0, 1)."""
+    """Raise ValueError where an option's two betas are not in [0, 1), or not two."""
+    if len(group["betas"]) != 2:
+        raise ValueError(f"betas must be two numbers, not {group['betas']}")
     for index, beta in enumerate(group["betas"]):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
