@@ -9,3 +9,11 @@ def one_torch_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two_torch_threads():
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
