@@ -551,7 +551,7 @@ def test_dense_gradients_are_not_for_sparse_adam(library):
 
 @pytest.mark.usefixtures("two_torch_threads")
 @each_pair
-@pytest.mark.parametrize(("rows", "count"), [(50_000, 1 << 16), (300, 1 << 14)])
+@pytest.mark.parametrize(("rows", "count"), [(20_000, 1 << 15), (300, 1 << 14)])
 def test_a_large_batch_by_several_threads(rule, rows, count):
     ends = []
     for make in PAIRS[rule]:
