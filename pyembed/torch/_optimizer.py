@@ -194,10 +194,11 @@ class SparseOptimizer(_Base):
     def _having_gradients(self, taken: Taken | None) -> Iterator[tuple[Any, ...]]:
         """Yield groups, parameters, and the gradient of each: a tensor, or calls.
 
-        A fused step has no business with any ``grad``.
+        A fused step has no business with any ``grad``. One that a group lists twice, of which torch
+        warns, has one gradient still.
         """
         for group in self.param_groups:
-            for p in group["params"]:
+            for p in dict.fromkeys(group["params"]):
                 if taken is None and p.grad is not None:
                     yield group, p, moving(p.grad, float(group["lr"])), []
                 elif taken is not None and p in taken:

@@ -200,3 +200,20 @@ def test_an_infinite_rate_is_refused(pair):
     theirs([torch.ones(1)], lr=float("inf"))
     with pytest.raises(ValueError, match="Invalid learning rate: inf"):
         ours([torch.ones(1)], lr=float("inf"))
+
+
+@quiet
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with dup:UserWarning")
+@pytest.mark.parametrize("pair", [(torch.optim.SparseAdam, pt.SparseAdam), *RULES])
+def test_a_parameter_that_is_listed_twice_is_trained_once(pair):
+    ends = []
+    for make, times in ((pair[0], 2), (pair[1], 2), (pair[1], 1)):
+        p = nn.Parameter(torch.ones(3, 2))
+        optimizer = make([p] * times, lr=0.1)
+        for _ in range(2):
+            p.grad = torch.sparse_coo_tensor(torch.tensor([[1]]), torch.ones(1, 2), (3, 2))
+            optimizer.step()
+        ends.append(p.detach())
+    twice, ours, once = ends
+    assert torch.equal(ours, once)
+    assert (twice[1] < ours[1]).all()
