@@ -11,50 +11,42 @@
 namespace pyembed {
 namespace {
 
-// The elements [column, column + count lanes of V) of the rows [begin, end), at least one; P is as many
-// positions.
-template <class V, class P, int count, class E, class T>
-PYEMBED_INLINE i64 max_block(Rows<const E> table, const BagRows<T>& bags, i64 begin, i64 end, i64 column,
-                             T* out, Position<T>* winners) {
+// The elements from `column` on, in R, of the rows [begin, end), at least one.
+template <class R, class E, class T>
+PYEMBED_INLINE void max_block(Rows<const E> table, const BagRows<T>& bags, i64 begin, i64 end, i64 column,
+                              T* out, Position<T>* winners) {
+    using V = typename R::template Of<T>;
+    using P = typename R::template Of<Position<T>>;
     constexpr i64 lanes = sizeof(V) / sizeof(T);
-    V best[count];
-    P winner[count];
+    V best[R::count];
+    P winner[R::count];
     const E* const first = table.row(bags.rows[begin]) + column;
-    for (int k = 0; k < count; ++k) {
+    for (int k = 0; k < R::count; ++k) {
         best[k] = load<V>(first + k * lanes);
         winner[k] = P{} + bags.positions[begin];
     }
     for (i64 i = begin + 1; i < end; ++i) {
         const E* const x = table.row(bags.rows[i]) + column;
         const P position = P{} + bags.positions[i];
-        for (int k = 0; k < count; ++k) {
+        for (int k = 0; k < R::count; ++k) {
             const V value = load<V>(x + k * lanes);
             const auto wins = (value > best[k]) | ((value != value) & (best[k] == best[k]));
             best[k] = wins ? value : best[k];
             winner[k] = wins ? position : winner[k];
         }
     }
-    for (int k = 0; k < count; ++k) {
+    for (int k = 0; k < R::count; ++k) {
         *reinterpret_cast<V*>(out + column + k * lanes) = best[k];
         if (winners != nullptr) *reinterpret_cast<P*>(winners + column + k * lanes) = winner[k];
     }
-    return column + count * lanes;
 }
 
 template <class E, class T>
 PYEMBED_INLINE void max_of_bag(Rows<const E> table, const BagRows<T>& bags, i64 begin, i64 end, T* out,
                                Position<T>* winners) {
-    using V = Lanes<T>;
-    using P = Lanes<Position<T>>;
-    constexpr int many = 4;
-    constexpr i64 lanes = sizeof(V) / sizeof(T);
-    i64 column = 0;
-    while (column + many * lanes <= table.dim)
-        column = max_block<V, P, many>(table, bags, begin, end, column, out, winners);
-    while (column + lanes <= table.dim)
-        column = max_block<V, P, 1>(table, bags, begin, end, column, out, winners);
-    while (column < table.dim)
-        column = max_block<T, Position<T>, 1>(table, bags, begin, end, column, out, winners);
+    for_column_blocks<T>(0, table.dim, [&](auto registers, i64 column) {
+        max_block<decltype(registers)>(table, bags, begin, end, column, out, winners);
+    });
 }
 
 template <class E, class T = Compute<E>>

@@ -22,18 +22,20 @@ struct PlainTerms {
     PYEMBED_INLINE void prefetch(i64) const {}
 };
 
-// The sum's elements [column, column + count lanes of V), in count registers; P is as many positions.
-template <class V, class P, int count, Take take, class T, class Terms>
-PYEMBED_INLINE i64 sum_block(const Terms& terms, i64 begin, i64 end, i64 column, T* out) {
+// The sum's elements from `column` on, in R.
+template <class R, Take take, class T, class Terms>
+PYEMBED_INLINE void sum_block(const Terms& terms, i64 begin, i64 end, i64 column, T* out) {
+    using V = typename R::template Of<T>;
+    using P = typename R::template Of<Position<T>>;
     constexpr i64 lanes = sizeof(V) / sizeof(T);
-    V sum[count] = {};
+    V sum[R::count] = {};
     for (i64 i = begin; i < end; ++i) {
         if (column == 0) terms.prefetch(i);
         const auto* const x = terms.row(i) + column;
         const T c = take != Take::whole ? terms.coefficient(i) : T{1};
         const Position<T>* const winners = take == Take::selected ? terms.winners(i) + column : nullptr;
         const Position<T> position = take == Take::selected ? terms.position(i) : 0;
-        for (int k = 0; k < count; ++k) {
+        for (int k = 0; k < R::count; ++k) {
             V value = load<V>(x + k * lanes);
             if (take != Take::whole) value = c * value;
             if (take == Take::selected)
@@ -41,20 +43,14 @@ PYEMBED_INLINE i64 sum_block(const Terms& terms, i64 begin, i64 end, i64 column,
             sum[k] += value;
         }
     }
-    for (int k = 0; k < count; ++k) *reinterpret_cast<V*>(out + column + k * lanes) = sum[k];
-    return column + count * lanes;
+    for (int k = 0; k < R::count; ++k) *reinterpret_cast<V*>(out + column + k * lanes) = sum[k];
 }
 
 template <Take take, class T, class Terms>
 PYEMBED_INLINE void sum_rows(const Terms& terms, i64 begin, i64 end, i64 dim, T* out) {
-    using V = Lanes<T>;
-    using P = Lanes<Position<T>>;
-    constexpr int many = 4;
-    constexpr i64 lanes = sizeof(V) / sizeof(T);
-    i64 column = 0;
-    while (column + many * lanes <= dim) column = sum_block<V, P, many, take>(terms, begin, end, column, out);
-    while (column + lanes <= dim) column = sum_block<V, P, 1, take>(terms, begin, end, column, out);
-    while (column < dim) column = sum_block<T, Position<T>, 1, take>(terms, begin, end, column, out);
+    for_column_blocks<T>(0, dim, [&](auto registers, i64 column) {
+        sum_block<decltype(registers), take>(terms, begin, end, column, out);
+    });
 }
 
 // out (dim,) = the sum of the terms [begin, end)
