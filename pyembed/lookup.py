@@ -36,15 +36,15 @@ class Lookup(_core.Lookup):
     def sparse_gradient(
         self, calls: Sequence[BackwardCall]
     ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Return ids (n,) and values (n, D): one row an id, or each row once where there are bags.
+        """Return ids (n,) and values (n, D): one row an id, or, of what selects, each row once.
 
         Raises
         ------
         IndexError
             If an id is outside the table.
         """
-        # In bags, one row an id could be many times as large as what was given.
-        of = _core.expand if self.mode is None else _core.coalesce
+        # Where few columns of each id are selected, one row an id would be zeros for the most part.
+        of = _core.coalesce if self.mode in _core.selecting_modes else _core.expand
         return of(self.table, calls)
 
     def dense_gradient(self, calls: Sequence[BackwardCall]) -> NDArray[Any]:
@@ -55,10 +55,7 @@ class Lookup(_core.Lookup):
         IndexError
             If an id is outside the table.
         """
-        array = self.table.array
-        dense = _core.zeros(array.shape, array.dtype.name)
-        _core.to_dense(self.table, calls, dense, "auto")
-        return dense
+        return _core.to_dense(self.table, calls, None, "auto")
 
     def __reduce__(self) -> tuple[Any, ...]:
         how = (self.mode, self.include_last_offset, self.by_frequency)

@@ -96,10 +96,7 @@ class SparseGrad:
         TypeError, ValueError
             If `out` does not fit.
         """
-        if out is None:
-            out = _core.zeros(self.shape, self.dtype.name)
-        _core.to_dense(self._table, self._calls, out, _checks.summing_method(method))
-        return out
+        return _core.to_dense(self._table, self._calls, out, _checks.summing_method(method))
 
     def norm(self) -> float:
         """Return the Euclidean norm of the coalesced values.

@@ -34,4 +34,10 @@ void add_gradient(const Segments<T>& segments, Rows<T> dst);
 template <class T>
 void add_gradient_atomically(const Summands<T>& summands, Rows<T> dst);
 
+// dst (V, D) = the gradient, zeros elsewhere
+template <class T>
+void write_gradient(const Segments<T>& segments, Rows<T> dst);
+template <class T>
+void write_gradient_atomically(const Summands<T>& summands, Rows<T> dst);
+
 }  // namespace pyembed

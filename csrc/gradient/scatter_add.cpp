@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/kernel.h"
 #include "base/threads.h"
 #include "element/element.h"
@@ -5,6 +7,36 @@
 #include "gradient/kernels.h"
 
 namespace pyembed {
+namespace {
+
+template <class T>
+void zero_rows(Rows<T> dst, i64 begin, i64 end) {
+    if (dst.stride == dst.dim) {
+        std::fill_n(dst.row(begin), (end - begin) * dst.dim, T{0});
+        return;
+    }
+    for (i64 row = begin; row < end; ++row) std::fill_n(dst.row(row), dst.dim, T{0});
+}
+
+// Calls f(first, last, member) for ranges that cover all rows, each as large as fits a core's own cache.
+template <class T, class F>
+void for_cached_ranges(const Rows<T>& dst, int threads, F f) {
+    const i64 range = 1 + (256 << 10) / (dst.dim * static_cast<i64>(sizeof(T)) + 1);
+    parallel_blocks(dst.rows, range, threads, f);
+}
+
+template <class T>
+int threads_to_write(const Rows<T>& dst) {
+    return threads_for(dst.rows * dst.dim * static_cast<i64>(sizeof(T)));
+}
+
+template <class T>
+void zero_all(Rows<T> dst) {
+    for_cached_ranges(dst, threads_to_write(dst),
+                      [&](i64 begin, i64 end, int) { zero_rows(dst, begin, end); });
+}
+
+}  // namespace
 
 template <class T>
 void add_gradient(const Segments<T>& segments, Rows<T> dst) {
@@ -26,9 +58,36 @@ void add_gradient_atomically(const Summands<T>& summands, Rows<T> dst) {
     });
 }
 
-#define PYEMBED_ADD(T)                                       \
-    template void add_gradient(const Segments<T>&, Rows<T>); \
-    template void add_gradient_atomically(const Summands<T>&, Rows<T>);
+// In one pass where ids are so few that even one range could have all of them: each range is zeroed, and the
+// segments added while it is in the cache. Else segments are dealt by their own number, after all is zeroed.
+template <class T>
+void write_gradient(const Segments<T>& segments, Rows<T> dst) {
+    const SegmentsView<T>& view = segments.view();
+    const int threads = threads_to_write(dst);
+    if (view.summands.count * threads > dst.rows) {
+        zero_all(dst);
+        add_gradient(segments, dst);
+        return;
+    }
+    const Buffer scratch = Buffer::of<T>(threads * scratch_stride(dst.dim));
+    for_cached_ranges(dst, threads, [&](i64 begin, i64 end, int member) {
+        zero_rows(dst, begin, end);
+        kernel<AddSegments<T>>()(view, view.summands.first_of(begin), view.summands.first_of(end),
+                                 scratch.as<T>() + member * scratch_stride(dst.dim), dst);
+    });
+}
+
+template <class T>
+void write_gradient_atomically(const Summands<T>& summands, Rows<T> dst) {
+    zero_all(dst);
+    add_gradient_atomically(summands, dst);
+}
+
+#define PYEMBED_ADD(T)                                                  \
+    template void add_gradient(const Segments<T>&, Rows<T>);            \
+    template void add_gradient_atomically(const Summands<T>&, Rows<T>); \
+    template void write_gradient(const Segments<T>&, Rows<T>);          \
+    template void write_gradient_atomically(const Summands<T>&, Rows<T>);
 PYEMBED_FOR_ARITHMETIC(PYEMBED_ADD)
 
 }  // namespace pyembed

@@ -16,8 +16,7 @@ Segments<T>::Segments(Summands<T> summands) : summands_(std::move(summands)) {
     sum_chunks();
     // Beside its sources, a row of the table and perhaps of optimizer state is read and written.
     threads_ = threads_for(4 * summands_.count() * dim() * static_cast<i64>(sizeof(T)));
-    scratch_stride_ = (dim() + 63) / 64 * 64;
-    scratch_ = Buffer::of<T>(threads_ * scratch_stride_);
+    scratch_ = Buffer::of<T>(threads_ * scratch_stride(dim()));
 }
 
 // A segment longer than a chunk covers a multiple of the chunk's length, and from there at least half a chunk
@@ -33,12 +32,7 @@ void Segments<T>::find_long_segments() {
         const bool goes_left = at >= half && summands.row(at - half) == row;
         const bool goes_right = at + half < summands.count && summands.row(at + half) == row;
         if (at < found_to || !(goes_left || goes_right)) continue;
-        const auto first_of = [&](i64 wanted) {
-            const u64* const stop = summands.pairs + summands.count;
-            return std::lower_bound(summands.pairs, stop, static_cast<u64>(wanted) << summands.source_bits) -
-                   summands.pairs;
-        };
-        const LongSegment segment{first_of(row), first_of(row + 1), chunks};
+        const LongSegment segment{summands.first_of(row), summands.first_of(row + 1), chunks};
         if (segment.end - segment.begin <= chunk_length) continue;
         long_segments_.push_back(segment);
         chunks += (segment.end - segment.begin + chunk_length - 1) / chunk_length;

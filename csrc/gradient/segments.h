@@ -8,6 +8,11 @@
 
 namespace pyembed {
 
+// From a thread's row of scratch to the next one's: no two of them share a line.
+inline i64 scratch_stride(i64 dim) {
+    return (dim + 63) / 64 * 64;
+}
+
 // With all that a pass over the segments needs: making it may fail, using it cannot.
 template <class T>
 class Segments {
@@ -23,7 +28,7 @@ class Segments {
     template <class F>
     void for_each_block(F f) const {
         parallel_blocks(view_.summands.count, block, threads_, [&](i64 begin, i64 end, int member) {
-            f(view_, begin, end, scratch_.template as<T>() + member * scratch_stride_, member);
+            f(view_, begin, end, scratch_.template as<T>() + member * scratch_stride(dim()), member);
         });
     }
     int threads() const { return threads_; }
@@ -39,7 +44,6 @@ class Segments {
     std::vector<LongSegment> long_segments_;
     Buffer chunk_sums_;
     int threads_ = 1;
-    i64 scratch_stride_ = 0;
     Buffer scratch_;  // a row for each thread
 };
 

@@ -30,6 +30,18 @@ struct SummandsView {
     PYEMBED_INLINE const T* source_row(i64 source) const {
         return sources != nullptr ? sources[source] : base + source * stride;
     }
+    // Of sorted pairs, the first of this row or of a later one.
+    PYEMBED_INLINE i64 first_of(i64 wanted) const {
+        i64 low = 0;
+        for (i64 high = count; low < high;) {
+            const i64 middle = low + (high - low) / 2;
+            if (row(middle) < wanted)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return low;
+    }
 };
 
 // A longer segment is summed in chunks of this many summands, and the chunks' sums are added up in order: so

@@ -63,6 +63,9 @@ RowsArgument<T> output_rows(py::handle object, const char* name, const Shape& sh
 template <class T>
 RowsArgument<T> new_rows(const Shape& shape);
 
+// A new array of zeros, whose memory is touched only where it is written. `promised`: all of it will be.
+py::array zeros(const Shape& shape, const std::string& dtype, bool promised);
+
 // Ids of any shape. int32, int64 and uint64 in C order are read in place, other integers are widened.
 struct IdsArgument {
     py::array array;

@@ -5,7 +5,6 @@
 #include "python/backward_call.h"
 #include "python/bind.h"
 #include "python/no_gil.h"
-#include "table/fill.h"
 
 namespace pyembed {
 namespace {
@@ -91,34 +90,40 @@ py::tuple coalesce_rows(const BoundCall& call, i64 rows) {
         [&](auto zero) { return coalesced<decltype(zero)>(Target::of(rows), {&call}); });
 }
 
-// dst += the gradient of the calls, after prepare(dst): nothing of it is written before all ids are known
-// good.
-template <class T, class Prepare>
-void add_calls(const Target& target, const Calls& calls, bool atomic, Rows<T> dst, Prepare prepare) {
+// dst (+)= the gradient of the calls, of which nothing is written before all ids are known good.
+template <class T>
+void sum_into(const Target& target, const Calls& calls, bool adds, bool atomic, Rows<T> dst) {
     Summands<T> summands = collect<T>(target, calls);
     if (atomic) {
         const NoGil no_gil;
-        prepare(dst);
-        add_gradient_atomically(summands, dst);
+        adds ? add_gradient_atomically(summands, dst) : write_gradient_atomically(summands, dst);
     } else {
         const auto segments = sort(std::move(summands));
         const NoGil no_gil;
-        prepare(dst);
-        add_gradient(*segments, dst);
+        adds ? add_gradient(*segments, dst) : write_gradient(*segments, dst);
     }
 }
 
-// out (V, D) = the gradient, zeros elsewhere
-void to_dense(const Table& table, const Calls& calls, py::handle out, const std::string& method) {
-    const bool atomic = method == "atomic";
+// Returns out (V, D) = the gradient, zeros elsewhere, or a new array.
+py::array to_dense(const Table& table, const Calls& calls, py::handle out, const std::string& method) {
     const TableView view = table.view();
-    in_arithmetic_of(view.rows, [&](auto zero) {
+    const Shape shape{view.policy.rows, view.dim()};
+    return in_arithmetic_of(view.rows, [&](auto zero) -> py::array {
         using T = decltype(zero);
-        const auto output = output_rows<T>(out, "out", {view.policy.rows, view.dim()});
+        const auto sum = [&](bool adds, Rows<T> dst) {
+            sum_into(Target{&table, view.policy}, calls, adds, method == "atomic", dst);
+        };
+        const auto bytes = static_cast<std::size_t>(view.policy.rows * view.dim()) * sizeof(T);
+        if (out.is_none() && !Buffer::is_kept(bytes)) {  // new pages, which are zeros until they are touched
+            const auto made = output_rows<T>(zeros(shape, Element<T>::name, false), "out", shape);
+            sum(true, made.rows);
+            return made.array;
+        }
+        const auto output = out.is_none() ? new_rows<T>(shape) : output_rows<T>(out, "out", shape);
         refuse_overlap(output.array, "out", array_of(view.storage), "the table");
         for (const BoundCall* call : calls) call->refuse_overlap_with(output.array, "out");
-        add_calls(Target{&table, view.policy}, calls, atomic, output.rows,
-                  [](Rows<T> dst) { fill_zeros(dst); });
+        sum(false, output.rows);
+        return output.array;
     });
 }
 
@@ -131,13 +136,12 @@ BoundCall plain_call(py::handle ids_object, py::handle rows, i64 dim, const std:
 }
 
 void scatter_add(py::handle dst_object, py::handle ids, py::handle rows, const std::string& method) {
-    const bool atomic = method == "atomic";
     std::visit(
         [&](auto dst) {
             using T = ElementOf<decltype(dst)>;
             const BoundCall call = plain_call(ids, rows, dst.dim, Element<T>::name, "rows");
             call.refuse_overlap_with(py::reinterpret_borrow<py::array>(dst_object), "dst");
-            add_calls(Target::of(dst.rows), {&call}, atomic, dst, [](Rows<T>) {});
+            sum_into(Target::of(dst.rows), {&call}, true, method == "atomic", dst);
         },
         matrix_argument(dst_object, "dst", true));
 }

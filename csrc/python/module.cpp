@@ -7,37 +7,10 @@
 #include "python/bind.h"
 #include "python/no_gil.h"
 #include "simd/instruction_set.h"
-#include "storage/anonymous.h"
 #include "table/fill.h"
 
 namespace pyembed {
 namespace {
-
-// A zeroed table whose memory is touched only where it is written. `promised`: all of it will be.
-py::array zeros(const Shape& shape, const std::string& dtype, bool promised) {
-    const py::dtype type(dtype);
-    const py::ssize_t item = type.itemsize();
-    py::ssize_t bytes = item;
-    for (const py::ssize_t axis : shape) {
-        if (axis < 0) throw py::value_error("shape " + shape_text(shape) + " has a negative axis");
-        if (axis > 0 && bytes > PTRDIFF_MAX / axis)
-            throw py::value_error("shape " + shape_text(shape) + " has more bytes than an address can count");
-        bytes *= axis;
-    }
-    const std::size_t size = static_cast<std::size_t>(bytes);
-    std::unique_ptr<AnonymousMemory> memory;
-    try {
-        memory = std::make_unique<AnonymousMemory>(size, promised);
-    } catch (const std::bad_alloc&) {
-        PyErr_Format(PyExc_MemoryError, "an array of shape %s needs %zu bytes, which are not to be had",
-                     shape_text(shape).c_str(), size);
-        throw py::error_already_set();
-    }
-    void* const data = memory->data();
-    const py::capsule owner(memory.get(), [](void* dying) { delete static_cast<AnonymousMemory*>(dying); });
-    (void)memory.release();
-    return py::array(type, shape, data, owner);
-}
 
 template <class Fill>
 void fill(py::handle array, Fill fill_rows) {

@@ -42,13 +42,6 @@ void fill(Rows<E> out, u64 seed, i64 first_row, Draw draw) {
 
 }  // namespace
 
-template <class T>
-void fill_zeros(Rows<T> dst) {
-    for_row_ranges(dst.rows, dst.dim * static_cast<i64>(sizeof(T)), [&](i64 begin, i64 end) {
-        for (i64 row = begin; row < end; ++row) std::fill_n(dst.row(row), dst.dim, T{0});
-    });
-}
-
 template <class E>
 void fill_uniform(Rows<E> out, u64 seed, i64 first_row, double low, double high) {
     fill(out, seed, first_row, [=](Uniforms u) -> Uniforms {
@@ -77,9 +70,6 @@ void fill_truncated_normal(Rows<E> out, u64 seed, i64 first_row, double mean, do
     };
     fill(out, seed, first_row, [=](Uniforms u) -> Uniforms { return {draw(u.first), draw(u.second)}; });
 }
-
-#define PYEMBED_ZEROS(T) template void fill_zeros(Rows<T>);
-PYEMBED_FOR_ARITHMETIC(PYEMBED_ZEROS)
 
 #define PYEMBED_FILL(E)                                            \
     template void fill_uniform(Rows<E>, u64, i64, double, double); \

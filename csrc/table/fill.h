@@ -8,10 +8,6 @@
 
 namespace pyembed {
 
-// dst (V, D) = 0
-template <class T>
-void fill_zeros(Rows<T> dst);
-
 // out (rows, D) = draws that depend on (seed, first_row + row, column) alone: any range of rows of a table
 // can be filled by itself, at any number of threads. Philox4x32-10 (Salmon et al. 2011).
 template <class E>

@@ -124,6 +124,43 @@ def test_values_are_read_only_and_coalesced_memory_is_its_own(emb):
     assert grad.to_dense()[1].tolist() == [9, 9]  # borrowed: backward copied nothing
 
 
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize("count", [0, 3, 5000, 200_000])  # of ids: few beside the rows, or many
+@pytest.mark.parametrize("strided", [False, True])
+def test_to_dense_of_a_table_of_many_ranges(threads, count, strided, dtype):
+    rng = np.random.default_rng(3)
+    ids = np.minimum(rng.zipf(1.3, count) - 1, 59_999)
+    grad_output = rng.integers(-3, 4, (count, 9)).astype(dtype)
+    expected = np.zeros((60_000, 9), dtype)
+    np.add.at(expected, ids, grad_output)
+    table = np.zeros((60_000, 9), dtype)
+    grad = pe.Embedding.from_pretrained(table, trainable=True).backward(ids, grad_output)
+    out = np.full((60_000, 9 + strided), 7, dtype)
+    before = pe.get_num_threads()
+    try:
+        pe.set_num_threads(threads)
+        grad.to_dense(out=out[:, :9])
+        new = grad.to_dense()
+    finally:
+        pe.set_num_threads(before)
+    np.testing.assert_array_equal(out[:, :9], expected)
+    np.testing.assert_array_equal(new, expected)
+    assert np.all(out[:, 9:] == 7)
+
+
+def test_new_dense_gradients_do_not_share_their_memory(emb):
+    grad = emb.backward([1], ones(1))
+    upstream = np.ones((1, 2), np.float32)
+    large = pe.Embedding(50_000, 2, "zeros").backward([1], upstream)  # in memory that is reused
+    for one in (grad, large):
+        first, second = one.to_dense(), one.to_dense()
+        assert not np.shares_memory(first, second)
+        first[:] = 5
+        del first
+        third = one.to_dense()
+        assert third.sum() == second.sum() == 2
+
+
 def test_to_dense_writes_over_out(emb):
     out = np.full((6, 2), 7.0)
     assert emb.backward([1], ones(1)).to_dense(out=out) is out
