@@ -12,7 +12,7 @@ from torch.overrides import is_tensor_like
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Bound here: they are asked in every lookup.
-_tracing_state: Callable[[], Any] = torch._C._get_tracing_state
+tracing_state: Callable[[], Any] = torch._C._get_tracing_state
 _are_transforms_active: Callable[[], bool] = torch._C._are_functorch_transforms_active
 _count_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
 _PLAIN = torch.Tensor, torch.nn.Parameter
@@ -42,7 +42,7 @@ def must_be_torchs(
         or ids.is_nested
         or (offsets is not None and not _is_plain(offsets))
         or (per_sample_weights is not None and not _is_plain(per_sample_weights))
-        or _tracing_state() is not None
+        or tracing_state() is not None
         or _are_transforms_active()
         or forward_ad._current_level >= 0
     )

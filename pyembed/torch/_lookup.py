@@ -9,7 +9,6 @@ import torch
 from pyembed.lookup import Lookup
 from pyembed.table import Table
 from pyembed.torch import _derivatives
-from pyembed.torch._holders import holders, own_rows
 from pyembed.torch._memory import array_of, rows_of
 from pyembed.torch._optimizer import SparseOptimizer
 from pyembed.torch._threads import follow_torch
@@ -62,10 +61,8 @@ class LookedUp(torch.autograd.Function):
             needs_weights = False
             grad, weights = grad.detach(), None if weights is None else weights.detach()
         if needs_table and sparse and optimizer is None and _passes_gradients_on(lookup):
-            counted = holders(grad)
-            rows = own_rows(grad, counted).view(ids.numel(), grad.shape[-1])
-            of_table = _sparse(ids.reshape(1, -1), rows, lookup)
-            return of_table, None, *_NO_MORE
+            rows = grad.resolve_neg().contiguous().view(ids.numel(), grad.shape[-1])
+            return _sparse(ids.reshape(1, -1).clone(), rows, lookup), None, *_NO_MORE
         if weight is not None:
             lookup = _lookup_in(weight, lookup)
         if optimizer is not None:  # which keeps them to the end of the pass
@@ -78,13 +75,16 @@ class LookedUp(torch.autograd.Function):
             if optimizer is not None:
                 optimizer._take(ctx.weight, *calls, ctx.how[0].table, ctx.within)
             elif sparse:
-                rows, values = map(torch.from_numpy, lookup.sparse_gradient(calls))
-                of_table = _sparse(rows[None], values, lookup)
+                rows, values = lookup.sparse_gradient(calls)
+                of_table = _sparse(torch.from_numpy(rows[None]), torch.from_numpy(values), lookup)
             else:
                 of_table = torch.from_numpy(lookup.dense_gradient(calls))
         return of_table, of_weights, *_NO_MORE
 
 
+# Without what `torch.autograd.Function` does first, for tensors that are left over from
+# transforms: only weights per sample may be such.
+_apply: Any = super(torch.autograd.Function, LookedUp).apply
 _NO_MORE = (None,) * 5  # what a lookup is given besides the weights
 
 
@@ -105,7 +105,7 @@ def look_up(
         if optimizer is not None:
             optimizer._running_pass()  # it may be looked up again there, by a pass within it
         return _rows(weight, per_sample_weights, ids, offsets, lookup)
-    apply: Any = LookedUp.apply
+    apply: Any = _apply if per_sample_weights is None else LookedUp.apply
     rows: torch.Tensor = apply(weight, per_sample_weights, ids, offsets, lookup, sparse, optimizer)
     return rows
 

@@ -14,9 +14,18 @@ from pyembed.torch._errors import RefusedTypeError, as_torchs
 from pyembed.torch._lookup import look_up
 from pyembed.torch._memory import can_be_table, dtype_name
 from pyembed.torch._optimizer import SparseOptimizer
+from pyembed.torch._own_memory import keep_apart
 from pyembed.torch._watch import watch
 
 MakeOptimizer = SparseOptimizer | Callable[[Iterable[torch.Tensor]], SparseOptimizer]
+
+
+# Of so many ids, torch's own function is as fast as any that is called from Python. Its rows and
+# sparse gradients are the same bits; so are dense ones, of as many as are always summed one after
+# the other.
+_FEW = 8192
+_FEW_IN_DENSE = 256
+_IDS_OF_TORCH = torch.int64, torch.int32
 
 
 class TableModule(torch.nn.Module):
@@ -109,6 +118,10 @@ class TableModule(torch.nn.Module):
     ) -> torch.Tensor:
         if torch.compiler.is_compiling():
             return self._look_up_compiled(weights, ids, offsets, mode, include_last_offset)
+        if mode is None:
+            few = self._look_up_few(ids)
+            if few is not None:
+                return few
         weight = self.weight  # read once: where it is parametrized, each time makes another
         if _graphs.must_be_torchs(weight, ids, offsets, weights):
             return self._look_up_by_torch(weight, weights, ids, offsets)
@@ -125,6 +138,9 @@ class TableModule(torch.nn.Module):
             self._hold(held)
         if held is None:
             return self._look_up_by_torch(weight, weights, ids, offsets)
+        if mode is None:
+            held.parameter = self._parameters.get("weight")
+            held.keeps_apart = self.sparse and weight.requires_grad and keep_apart(weight)
         if weights is not None and weights.dtype is not weight.dtype:
             raise RefusedTypeError(
                 f"per_sample_weights must have the weight's dtype {weight.dtype}, not "
@@ -135,12 +151,43 @@ class TableModule(torch.nn.Module):
         except (IndexError, TypeError, ValueError) as error:
             raise as_torchs(error) from None
 
+    def _look_up_few(self, ids: torch.Tensor) -> torch.Tensor | None:
+        """Return rows by torch's own function, where that has the same bits and is as fast.
+
+        None where it has not, in a module's first lookup, and where torch refuses: `look_up` says
+        better why.
+        """
+        held, weight = self._held, self._parameters.get("weight")
+        if held is None or held.parameter is not weight or weight is None:
+            return None
+        if weight.data_ptr() != held.memory[0] or _graphs.tracing_state() is not None:
+            return None
+        if self.max_norm is not None or self.scale_grad_by_freq or self._rows_may_lag:
+            return None
+        sparse, most = self.sparse, _FEW
+        trains = weight.requires_grad and torch.is_grad_enabled()
+        if trains:
+            if self.optimizer is not None or (sparse and not held.keeps_apart):
+                return None
+            if not sparse:
+                most = _FEW_IN_DENSE
+        if type(ids) is not torch.Tensor or ids.numel() > most or ids.dtype not in _IDS_OF_TORCH:
+            return None
+        if ids.dim() == 0:  # whose sparse gradient with a padding_idx torch cannot make
+            return None
+        padding_idx = -1 if self.padding_idx is None else self.padding_idx
+        if trains and sparse:
+            ids = ids.clone()  # the gradient's own
+        try:
+            return torch.embedding(weight, ids, padding_idx, False, sparse)
+        except (IndexError, RuntimeError):
+            return None
+
     def _hold(self, held: _tables.Held | None) -> None:
         self._held = held
         if held is not None:
-            table: Any = held.lookup.table
-            table.modules.add(self)
-            if table.owner is not None:
+            held.table.modules.add(self)
+            if held.table.may_lag:
                 self._rows_may_lag = True
 
     def _look_up_compiled(self, *given: Any) -> torch.Tensor:

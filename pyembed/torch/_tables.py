@@ -22,6 +22,11 @@ class WeightTable(Table):
     steps: WeightTable | None = None  # the one that steps have, where modules' options differ
     modules: weakref.WeakSet[Any]
 
+    @property
+    def may_lag(self) -> bool:
+        """Whether rows may be behind in memory, which its lookups make up for."""
+        return self._owner is not None
+
     def lag(self) -> None:
         """Have no graph that is compiled read the weight: its rows may be behind from now on."""
         for module in list(self.modules):
@@ -36,21 +41,28 @@ _making = threading.Lock()
 
 
 class Held:
-    """A module's lookup in its weight, until the weight's memory or the module's options change."""
+    """A module's lookup in its weight, until the weight's memory or the module's options change.
 
-    __slots__ = ("how", "lookup", "memory", "options")
+    Its `parameter` is the weight that was looked up last, unless that was made for the lookup; it
+    `keeps_apart` that one's sparse gradients once a hook does so.
+    """
+
+    __slots__ = ("how", "keeps_apart", "lookup", "memory", "options", "parameter", "table")
 
     def __init__(
         self,
         memory: tuple[Any, ...],
         options: tuple[Any, ...],
         how: tuple[Any, ...],
-        lookup: Lookup,
+        table: WeightTable,
     ) -> None:
         self.memory = memory
         self.options = options
         self.how = how
-        self.lookup = lookup
+        self.table = table
+        self.lookup = Lookup(table, *how)
+        self.parameter: torch.Tensor | None = None
+        self.keeps_apart = False
 
 
 def hold(
@@ -88,7 +100,7 @@ def hold(
     if why_no_table(weight) is not None or not _is_a_norm(options):
         return None
     with _making:
-        return Held(memory, options, how, Lookup(_table(weight, memory, options), *how))
+        return Held(memory, options, how, _table(weight, memory, options))
 
 
 def why_no_table(weight: torch.Tensor) -> str | None:
