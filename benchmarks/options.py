@@ -22,6 +22,7 @@ JOBS = {
     "step": "forward + backward + optimizer step, the whole training step",
     "bag_step": "the same of bags, with row-wise Adagrad",
     "tables": "one step of 20 tables, with row-wise Adagrad",
+    "torch_module": "forward + backward in PyTorch, by its modules and by pyembed.torch's",
     "torch_step": "training in PyTorch, with its own imports and with those of pyembed.torch",
     "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",
     "growth": "the time that a touched row takes, as the table grows",

@@ -117,6 +117,7 @@ PLAN = (
     Part("bag_step", "bags of 1 and of 32"),
     Part("bag_step", "FBGEMM on huge pages", apart=HUGE_PAGES),
     Part("tables", "20 tables in one step"),
+    Part("torch_module", "a few ids and many"),
     Part("torch_step", "one import changed, or two"),
     Part("exact", "exact Adam"),
     Part("growth", "growing tables", axis="table"),

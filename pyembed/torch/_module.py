@@ -127,11 +127,10 @@ class TableModule(torch.nn.Module):
             return self._look_up_by_torch(weight, weights, ids, offsets)
         if _graphs.are_watched() and self._why_not_torchs(weights) is None:
             return self._look_up_by_torch(weight, weights, ids, offsets)
-        max_norm = self.max_norm
         held = _tables.hold(
             self._held,
             weight,
-            (self.padding_idx, max_norm, 2.0 if max_norm is None else self.norm_type),
+            self._table_options(),
             (mode, include_last_offset, self.scale_grad_by_freq),
         )
         if held is not self._held:
@@ -150,6 +149,10 @@ class TableModule(torch.nn.Module):
             return look_up(weight, weights, ids, offsets, held.lookup, self.sparse, self.optimizer)
         except (IndexError, TypeError, ValueError) as error:
             raise as_torchs(error) from None
+
+    def _table_options(self) -> tuple[Any, ...]:
+        max_norm = self.max_norm
+        return self.padding_idx, max_norm, 2.0 if max_norm is None else self.norm_type
 
     def _look_up_few(self, ids: torch.Tensor) -> torch.Tensor | None:
         """Return rows by torch's own function, where that has the same bits and is as fast.
@@ -221,7 +224,9 @@ class TableModule(torch.nn.Module):
                 _graphs.check_is_tensor(value, name)
         why = self._why_not_torchs(weights)
         if why is not None:
-            unfit = _tables.why_no_table(weight) if _graphs.has_memory(weight) else None
+            unfit = None
+            if _graphs.has_memory(weight):
+                unfit = _tables.why_not_held(weight, self._table_options())
             raise self._no_operations(why, unfit)
         if _graphs.has_memory(weight):
             _tables.settle(weight)
@@ -288,6 +293,6 @@ class TableModule(torch.nn.Module):
 def _new_weight(rows: int, dim: int, device: Any, dtype: Any) -> torch.Tensor | None:
     """Return zeros on huge pages, where a table can be; None where torch must make the weight."""
     like = torch.empty(0, device=device, dtype=dtype)
-    if not can_be_table(like):
+    if not can_be_table(like) or min(rows, dim) < 0:
         return None
     return torch.from_numpy(_core.zeros((rows, dim), dtype_name(like.dtype), promised=True))

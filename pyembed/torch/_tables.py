@@ -86,8 +86,7 @@ def hold(
     Returns
     -------
     Held or None
-        None where the weight cannot be looked up where it lies, as `why_no_table` tells, or its
-        rows are scaled by what is no norm: torch's functions do it.
+        None where the weight cannot be looked up where it lies: `why_not_held` tells why.
 
     Raises
     ------
@@ -97,26 +96,23 @@ def hold(
     memory = _memory(weight)
     if held is not None and held.memory == memory and held.options == options and held.how == how:
         return held
-    if why_no_table(weight) is not None or not _is_a_norm(options):
+    if why_not_held(weight, options) is not None:
         return None
     with _making:
         return Held(memory, options, how, _table(weight, memory, options))
 
 
-def why_no_table(weight: torch.Tensor) -> str | None:
-    """Return why modules cannot look up in a weight where it lies, or None."""
+def why_not_held(weight: torch.Tensor, options: tuple[Any, ...]) -> str | None:
+    """Return why modules cannot look up in a weight where it lies, with such options, or None."""
     why = why_unfit(weight)
     if why is None and weight.dim() != 2:
         return f"it has {weight.dim()} axes, not 2"
     if why is None and weight.numel() > 0 and weight.untyped_storage().nbytes() == 0:
         return "its storage was freed"
-    return why
-
-
-def _is_a_norm(options: tuple[Any, ...]) -> bool:
-    """Return whether rows have a norm, where there is a max_norm: torch takes any exponent."""
     _, max_norm, norm_type = options
-    return max_norm is None or norm_type > 0.0
+    if why is None and max_norm is not None and not norm_type > 0.0:  # torch takes any exponent
+        return f"max_norm needs a norm, and norm_type={norm_type} is none"
+    return why
 
 
 def _table(weight: torch.Tensor, memory: tuple[Any, ...], options: tuple[Any, ...]) -> WeightTable:

@@ -59,15 +59,17 @@ def test_sparse_gradients_where_torch_has_none():
         assert emb.weight.grad.to_dense()[:, 0].tolist() == expected
 
 
-def test_a_sparse_gradient_of_bags_has_each_row_once():
-    grads = []
+def test_sparse_gradients_share_no_memory():
+    ids, upstream = torch.tensor([4, 1]), torch.ones(2, 1)
+    shared = []
     for module in (nn, pt):
-        bag = module.EmbeddingBag(5, 1, mode="sum", sparse=True)
-        bag(torch.tensor([[4, 1, 4], [1, 1, 3]])).sum().backward()
-        grads.append(bag.weight.grad)
-    assert grads[0]._indices().tolist() == [[4, 1, 4, 1, 1, 3]]
-    assert grads[1]._indices().tolist() == [[1, 3, 4]]
-    close(*(grad.to_dense() for grad in grads))
+        emb = module.Embedding(5, 1, sparse=True)
+        emb(ids)
+        emb(ids).backward(upstream)
+        grad = emb.weight.grad
+        pairs = (grad._indices(), ids), (grad._values(), upstream)
+        shared.append([mine.data_ptr() == given.data_ptr() for mine, given in pairs])
+    assert shared == [[True, True], [False, False]]
 
 
 @pytest.mark.parametrize("padding_idx", [None, 3])
@@ -127,6 +129,20 @@ def test_exponents_of_no_norm_are_left_to_torch(kind, max_norm, norm_type):
         found.append((emb.weight.detach(), emb.weight.grad))
     assert torch.equal(found[0][0], found[1][0])
     close(found[0][1], found[1][1])
+
+
+def test_fused_rows_without_a_norm_say_so():
+    emb = pt.Embedding(6, 3, max_norm=1.0, norm_type=0.0, optimizer=pt.SparseSGD)
+    with pytest.raises(RuntimeError, match=r"max_norm needs a norm, and norm_type=0\.0 is none"):
+        emb(torch.tensor([1]))
+
+
+@pytest.mark.parametrize("kind", ["Embedding", "EmbeddingBag"])
+@pytest.mark.parametrize("sizes", [(-1, 3), (3, -1)])
+def test_negative_sizes_are_torchs_error(kind, sizes):
+    for module in (nn, pt):
+        with pytest.raises(RuntimeError, match="negative dimension -1"):
+            getattr(module, kind)(*sizes)
 
 
 def test_an_id_without_axes_has_a_sparse_gradient_beside_padding():
