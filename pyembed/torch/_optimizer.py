@@ -23,7 +23,7 @@ from pyembed.torch._gradients import call_of, call_of_all, call_of_sum
 from pyembed.torch._graphs import outside_graphs
 from pyembed.torch._memory import dtype_name, why_unfit
 from pyembed.torch._options import check_torchs
-from pyembed.torch._state import Form, apart, moving, state_rows
+from pyembed.torch._state import Form, Laid, apart, moving, state_rows
 from pyembed.torch._threads import follow_torch
 
 
@@ -68,11 +68,13 @@ class SparseOptimizer(_Base):
     # By the number of the pass, which owns it: what a pass that fails has taken goes with it.
     _passes: weakref.WeakValueDictionary[int, Taken]
     _accumulated: Taken | None = None  # while `accumulate` runs
+    _laid: dict[torch.Tensor, Laid]  # by the parameter
 
     def __init__(self, params: Any, **defaults: Any) -> None:
         self._check_group(defaults)
         super().__init__(params, defaults)
         self._passes = weakref.WeakValueDictionary()
+        self._laid = {}
         self._refuse("Sparse", "requires dense parameter tensors", lambda p: p.is_sparse)
         self._refuse("Complex", "does not support complex parameters", lambda p: p.is_complex())
 
@@ -185,6 +187,7 @@ class SparseOptimizer(_Base):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._passes = weakref.WeakValueDictionary()
+        self._laid = {}
         for group in self.param_groups:  # saved by torch's optimizer, perhaps
             for name, value in self.defaults.items():
                 # torch adds this one to all defaults, but to no group of its own.
@@ -325,7 +328,7 @@ class SparseOptimizer(_Base):
         if self._is_row_wise:
             form = Form(rows, 1, torch.Size([rows]), p.dtype)
         held = self.state.get(p, {})
-        array, made = state_rows(held, starts, form)
+        array, made = self._state_rows(p, held, starts, form)
         done = int(held.get("step") or 0)
         rule = self._rule(group, dtype_name(p.dtype))
         state = self._state_of(table, rule, array, done)
@@ -341,6 +344,19 @@ class SparseOptimizer(_Base):
             l2=0.0 if self._decays_rows else 0.5 * factor * decay,
         )
         return Share(p, table, rule, state, made, done, update)
+
+    def _state_rows(
+        self, p: torch.Tensor, held: dict[str, Any], starts: dict[str, float], form: Form
+    ) -> tuple[NDArray[Any], dict[str, torch.Tensor]]:
+        """Return `state_rows`, found once for as long as the state's tensors lie where they do."""
+        tensors = [held.get(name) for name in starts]
+        laid = self._laid.get(p)
+        if laid is not None and laid.is_of(tensors, form):
+            return laid.array, {}
+        array, made = state_rows(held, starts, form)
+        if tensors and not made:
+            self._laid[p] = Laid(tensors, form, array)
+        return array, made
 
     def _update(self, shares: Sequence[Share], others: Sequence[Callable[[], None]] = ()) -> None:
         """Make a step, of all parameters or of none."""

@@ -21,6 +21,25 @@ class Form(NamedTuple):
     dtype: torch.dtype
 
 
+class Laid:
+    """The array that tensors of state are, as long as they lie where they did."""
+
+    __slots__ = ("addresses", "array", "form", "tensors")
+
+    def __init__(self, tensors: Sequence[torch.Tensor], form: Form, array: NDArray[Any]) -> None:
+        self.tensors = tensors
+        self.addresses = [tensor.data_ptr() for tensor in tensors]
+        self.form = form
+        self.array = array
+
+    def is_of(self, held: Sequence[Any], form: Form) -> bool:
+        """Return whether these are the tensors, in the memory that they had."""
+        for tensor, own, address in zip(held, self.tensors, self.addresses, strict=True):
+            if tensor is not own or tensor.data_ptr() != address:
+                return False
+        return self.form == form
+
+
 def state_rows(
     state: dict[str, Any], starts: dict[str, float], form: Form
 ) -> tuple[NDArray[Any], dict[str, torch.Tensor]]:

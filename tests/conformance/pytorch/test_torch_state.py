@@ -283,3 +283,24 @@ def test_dense_gradients_are_refused_where_they_could_move_anything():
     emb.weight.grad.zero_()
     with pytest.raises(RuntimeError, match="does not support dense gradients"):
         optimizer.step()
+
+
+@pytest.mark.parametrize("change", ["tensor", "memory", "values"])
+def test_state_that_is_replaced_between_steps_is_the_one_that_counts(change):
+    weights = []
+    for library in (pt.SparseAdam, torch.optim.SparseAdam):
+        weight = torch.nn.Parameter(torch.zeros(4, 2))
+        optimizer = library([weight], lr=0.1)
+        for step in range(5):
+            weight.grad = torch.sparse_coo_tensor([[1, 3]], torch.full((2, 2), 1.0 + step), (4, 2))
+            if step == 3:
+                state = optimizer.state[weight]
+                if change == "tensor":
+                    state["exp_avg"] = torch.full((4, 2), 5.0)
+                elif change == "memory":
+                    state["exp_avg"].data = torch.full((4, 2), 5.0)
+                else:
+                    state["exp_avg"].fill_(5.0)
+            optimizer.step()
+        weights.append(weight.detach())
+    close(*weights)
