@@ -39,7 +39,7 @@ PYEMBED = (
         "schedules",
     ),
     *("initializers", "regularizers", "constraints", "baseline", "ops"),
-    *("table", "lookup", "sparse_grad", "layers", "optimizers", "io", "torch"),
+    *("table", "lookup", "sparse_grad", "layers", "optimizers", "io", "torch", "keras"),
 )
 
 

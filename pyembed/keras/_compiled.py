@@ -1,0 +1,46 @@
+"""What a compiled model asks of its optimizer that concerns a table as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from pyembed.keras._clipping import NONE, Clipping
+
+_REFUSED = {
+    "global_clipnorm": "its norm is over the gradients of all variables, and Keras does not see "
+    "the table's: use clipnorm or clipvalue",
+    "gradient_accumulation_steps": "the table steps with every batch: use larger batches",
+    "use_ema": "the table has no moving average",
+}
+
+
+def clipping_of(model: Any, layer: str) -> Clipping:
+    """Return what the model's optimizer does to gradients.
+
+    Raises
+    ------
+    ValueError
+        If it is something that cannot be done to a table's.
+    """
+    optimizer = model.optimizer
+    if optimizer is None:
+        return NONE
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            f"{layer} with optimizer= cannot be trained with a LossScaleOptimizer, whose scale is "
+            "not told to the table: compile with auto_scale_loss=False, or use the dtype policy "
+            "'mixed_bfloat16'"
+        )
+    for name, why in _REFUSED.items():
+        if getattr(optimizer, name, None):
+            raise ValueError(
+                f"{layer} with optimizer= cannot be trained with {name}="
+                f"{getattr(optimizer, name)!r} in the optimizer that compile was given: {why}"
+            )
+    return Clipping(
+        getattr(optimizer, "clipnorm", None),
+        getattr(optimizer, "clipvalue", None),
+        getattr(optimizer, "loss_scale_factor", None),
+    )

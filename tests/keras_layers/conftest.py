@@ -1,0 +1,31 @@
+"""The layers for Keras, on the backend of KERAS_BACKEND; left out where there is no Keras."""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if find_spec("keras") is None:
+    collect_ignore_glob = ["test_*.py"]
+else:
+    try:
+        import keras
+    except ImportError:  # of the backend
+        collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_collection_modifyitems(items):
+    """Let Keras and its backends warn of what is theirs."""
+    for item in items:
+        if "keras_layers" in item.nodeid:
+            for what in ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"):
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::{what}"), append=False)
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore:.*requested dtype int64.*"), append=False
+            )
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(20240229)
