@@ -32,19 +32,15 @@ def constraint_of(given: Any) -> Any:
 
 
 def _ours(given: Any, ours: Any, theirs: Any, name: str) -> Any:
-    base = theirs.Regularizer if theirs is keras.regularizers else theirs.Constraint
-    if not isinstance(given, base):
-        return ours.get(given, name)
-    config = theirs.serialize(given)
-    if config.get("registered_name") is None:  # one of Keras's, not of the caller's
-        try:
-            return ours.get(config, name)
-        except ValueError:
-            pass
-    raise ValueError(
-        f"{name}={given!r} is a class of its own, which a table with optimizer= cannot use: give "
-        f"one of pyembed.{ours.__name__.rsplit('.', 1)[1]}, or none"
-    )
+    cls = type(given)
+    if getattr(theirs, cls.__name__, None) is cls:
+        return ours.get({"class_name": cls.__name__, "config": given.get_config()}, name)
+    if isinstance(given, (keras.regularizers.Regularizer, keras.constraints.Constraint)):
+        raise ValueError(
+            f"{name}={given!r} is a class of its own, which a table with optimizer= cannot use: "
+            f"give one of Keras's or of {ours.__name__}, or none"
+        )
+    return ours.get(given, name)
 
 
 def initial_values(

@@ -158,8 +158,9 @@ class Embedding(keras.layers.Embedding):
             why = f"it cannot be laid out by {type(keras.distribution.distribution()).__name__}"
         if why is not None:
             raise ValueError(f"{self.name} has an optimizer=, and its table one process: {why}")
+        choice = self._choice
         variable = TableVariable(
-            self._make,
+            lambda initializer: TrainedTable(self._made_of(initializer), choice),
             self.input_dim,
             self.output_dim,
             initializer=self.embeddings_initializer,
@@ -173,11 +174,8 @@ class Embedding(keras.layers.Embedding):
 
     _pools = False
 
-    def _make(self, initializer: Any) -> TrainedTable:
-        """Return the table, once Keras wants it."""
-        return TrainedTable(self._made_of(initializer), Choice(self._choice))
-
     def _made_of(self, initializer: Any) -> Layer:
+        """Return the table, once Keras wants it."""
         return NumPyEmbedding(**self._table_arguments(initializer))
 
     def _table_arguments(self, initializer: Any) -> dict[str, Any]:
@@ -234,6 +232,10 @@ class Embedding(keras.layers.Embedding):
         if self._choice is None:
             return super().call(inputs)
         return self._look_up(inputs, None, training)
+
+    def quantized_call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        """Look ids of a quantized table up."""
+        return super().quantized_call(inputs)
 
     def _look_up(self, inputs: Any, mask: Any, training: bool | None) -> Any:
         ids = _ids.as_integers(inputs)

@@ -92,11 +92,13 @@ class EmbeddingBag(Embedding):
             mask = counted if mask is None else ops.logical_and(mask, counted)
         if mask is None:
             mask = ops.ones(ops.shape(ids), "bool")
+        if rows.shape[-2] == 0:  # of which there is no maximum
+            return ops.sum(rows, axis=-2)
         weights = ops.expand_dims(ops.cast(mask, rows.dtype), -1)
         number = ops.sum(weights, axis=-2)
         if self.mode == "max":
             lowest = ops.where(ops.expand_dims(mask, -1), rows, float("-inf"))
-            maxima = ops.max(lowest, axis=-2, initial=float("-inf"))
+            maxima = ops.max(lowest, axis=-2)
             return ops.where(number > 0, maxima, ops.zeros_like(maxima))
         pooled = ops.sum(rows * weights, axis=-2)
         if self.mode == "sum":

@@ -15,6 +15,14 @@ else:
         collect_ignore_glob = ["test_*.py"]
 
 
+if find_spec("tensorflow") is not None and os.environ.get("KERAS_BACKEND") == "tensorflow":
+    import tensorflow as tf
+
+    cpus = tf.config.list_physical_devices("CPU")
+    two = [tf.config.LogicalDeviceConfiguration()] * 2  # for a strategy of two replicas
+    tf.config.set_logical_device_configuration(cpus[0], two)
+
+
 def pytest_collection_modifyitems(items):
     """Let Keras and its backends warn of what is theirs."""
     for item in items:
