@@ -7,6 +7,7 @@ Each has the same functions:
   runs: it may not be there yet when it is traced.
 - ``step(variable, signal)``: applies the gradients that a sum of signals stands for.
 - ``array_of(value)``: a tensor as an array.
+- ``is_lost(value)``, where train steps are functions: whether a tensor's memory is gone.
 - ``wait()``: returns when all that was started has run.
 - ``widest_ids()``: the widest dtype that ids have.
 - ``outside_graphs()``: a context in which tables can be made.

@@ -82,6 +82,11 @@ def array_of(value: Any) -> NDArray[Any]:
     return np.asarray(value)
 
 
+def is_lost(value: Any) -> bool:
+    """Return whether an array's memory was given away."""
+    return bool(getattr(value, "is_deleted", bool)())
+
+
 def wait() -> None:
     """Return when all callbacks have run."""
     jax.effects_barrier()

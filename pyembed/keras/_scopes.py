@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 __all__ = ["in_stateless_scope", "in_symbolic_scope", "is_rematerialized", "model_around"]
 
 
-def model_around(layer: Any) -> Any:
-    """Return the compiled model whose call this layer's call is part of, or None."""
-    model = layer._get_call_context().entry_layer
+def model_around() -> Any:
+    """Return the compiled model whose call Keras is in, or None."""
+    context = global_state.get_global_attribute("current_call_ctx")
+    model = None if context is None else context.entry_layer
     is_model = isinstance(model, keras.Model) and getattr(model, "compiled", False)
     return model if is_model else None
 

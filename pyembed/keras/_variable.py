@@ -149,9 +149,20 @@ class _Anchor(keras.Variable):
         )
         self._overwrite_with_gradient = True
 
+    @property
+    def value(self) -> Any:
+        """The anchor's numbers; anew where a call of Keras's that failed has lost them."""
+        if self._value is None and not in_stateless_scope():
+            self._direct_assign(_infinite(self._shape, self._dtype))
+        return super().value
+
     def assign(self, value: Any) -> Any:
         """Take the step whose gradient Keras hands over, or the value that a step returned."""
-        if in_stateless_scope() or np.isfinite(np.asarray(value)).all():
+        if in_stateless_scope():
+            bridge.step(self._of, value)
+        elif bridge.is_lost(value):  # a step failed that was given its memory
+            self._direct_assign(_infinite(self._shape, self._dtype))
+        elif np.isfinite(np.asarray(value)).all():
             bridge.step(self._of, value)
         else:
             self._direct_assign(value)

@@ -63,6 +63,8 @@ class Embedding(keras.layers.Embedding):
         If `optimizer` is no optimizer.
     """
 
+    built: bool
+
     def __init__(
         self,
         input_dim: int,
@@ -288,7 +290,7 @@ class Embedding(keras.layers.Embedding):
 
     def _clipping(self, training: bool | None) -> Clipping:
         """Return what the model's optimizer does to gradients, where a model calls the layer."""
-        model = model_around(self)
+        model = model_around()
         if model is not None:
             self._model = weakref.ref(model)
         # Where a train step is given values, the model's own call was the one that inferred shapes.
