@@ -24,6 +24,7 @@ JOBS = {
     "tables": "one step of 20 tables, with row-wise Adagrad",
     "torch_module": "forward + backward in PyTorch, by its modules and by pyembed.torch's",
     "torch_step": "training in PyTorch, with its own imports and with those of pyembed.torch",
+    "keras": "steps of Keras's fit, with its own embedding layer and with those of pyembed.keras",
     "exact": "exact Adam: its errors beside dense Adam, and a step beside lazy and dense Adam's",
     "growth": "the time that a touched row takes, as the table grows",
     "threads": "the same work by one thread, and by more",

@@ -9,6 +9,7 @@ at a time: the last one made.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,11 @@ def use_python(python: Path | None) -> None:
     """Set the interpreter that has Keras; None is this one."""
     global _python
     _python = sys.executable if python is None else str(python)
+
+
+def pythons() -> tuple[str, ...]:
+    """The interpreters that may have Keras: the one set, and this one."""
+    return tuple(dict.fromkeys([_python, sys.executable]))
 
 
 def use_threads(threads: int) -> None:
@@ -84,17 +90,21 @@ class KerasAdam:
         return np.memmap(self._child.files / "weights", self._dtype, "r", shape=self._shape)
 
 
-class _Child:
-    """The process, and the folder of the files through which arrays pass."""
+class Child:
+    """A process, and the folder of the files through which arrays pass."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, script: Path, python: str, threads: int, environment: dict[str, str] | None = None
+    ) -> None:
         place = IN_MEMORY if IN_MEMORY.is_dir() else None
         self._folder = tempfile.TemporaryDirectory(prefix="pyembed-", dir=place)
         self.files = Path(self._folder.name)
-        command = [_python, str(SCRIPT), self._folder.name, str(_threads)]
+        command = [python, str(script), self._folder.name, str(threads)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with open(self.files / "log", "w") as log:
-            self._process = subprocess.Popen(command, stderr=log, **pipes)
+            self._process = subprocess.Popen(
+                command, stderr=log, env={**os.environ, **(environment or {})}, **pipes
+            )
 
     def ask(self, order: str | dict[str, Any]) -> Any:
         """Have something done, and wait for it."""
@@ -113,12 +123,12 @@ class _Child:
         self._folder.cleanup()
 
 
-_child: _Child | None = None
+_child: Child | None = None
 
 
-def _running() -> _Child:
+def _running() -> Child:
     global _child
-    _child = _child or _Child()
+    _child = _child or Child(SCRIPT, _python, _threads)
     return _child
 
 

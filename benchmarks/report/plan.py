@@ -119,6 +119,7 @@ PLAN = (
     Part("tables", "20 tables in one step"),
     Part("torch_module", "a few ids and many"),
     Part("torch_step", "one import changed, or two"),
+    Part("keras"),
     Part("exact", "exact Adam"),
     Part("growth", "growing tables", axis="table"),
     Part("threads", "1 thread and more", axis="threads"),
