@@ -10,13 +10,13 @@ import pyembed as pe
 
 ROOT = Path(__file__).parent.parent
 
-WITHOUT_TORCH = """
+WITHOUT = """
 import sys
 
-sys.modules["torch"] = None  # as if it were not installed
+sys.modules["{name}"] = None  # as if it were not installed
 import pyembed
 try:
-    import pyembed.torch
+    import pyembed.{name}
 except ImportError as error:
     print(error)
 """
@@ -100,8 +100,15 @@ def test_the_memory_of_a_dead_result_is_used_again_and_that_of_a_live_one_is_not
     pe.release_memory()
 
 
-def test_without_torch_its_part_says_what_it_needs(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [("torch", "PyTorch: pip install torch"), ("keras", "Keras 3: pip install 'keras>=3.5'")],
+)
+def test_without_a_framework_its_part_says_what_it_needs(tmp_path, name, needs):
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", WITHOUT.format(name=name)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
-    assert done.stdout.strip() == "pyembed.torch needs PyTorch: pip install torch", done.stderr
+    assert done.stdout.strip() == f"pyembed.{name} needs {needs}", done.stderr

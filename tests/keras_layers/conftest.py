@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # which take half of the time
 if find_spec("keras") is None:
     collect_ignore_glob = ["test_*.py"]
 else:

@@ -1,4 +1,7 @@
 import functools
+import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -6,8 +9,10 @@ import pytest
 from keras import Sequential
 
 import pyembed as pe
-from keras_layers.helpers import BACKEND, KINDS, TRAINS, fit, steps
-from pyembed.keras import Embedding
+from keras_layers.helpers import KINDS, TRAINS, fit, steps
+from pyembed.keras import Embedding, _versions
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_keras_s_example_runs_with_the_import_changed():
@@ -60,5 +65,34 @@ def test_ids_of_another_length_are_refused(kind, rng):
     assert kind(50, 4, input_length=(2, 3))(np.zeros((4, 2, 3), "int32")).shape == (4, 2, 3, 4)
 
 
-def test_the_backend_is_one_that_there_are_layers_for():
-    assert BACKEND in ("torch", "tensorflow", "jax", "numpy")
+@pytest.mark.parametrize("page", ["README.md", "docs/coming-from-keras-and-pytorch.md"])
+def test_a_page_s_python_that_needs_keras_runs(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    found = [block for block in found if "pyembed.keras" in block]
+    assert found
+    names = {}
+    for block in found:
+        exec(compile(block, page, "exec"), names)
+
+
+class Backend:
+    def __init__(self, name):
+        self.name = name
+
+    def backend(self):
+        return self.name
+
+
+@pytest.mark.parametrize(
+    ("version", "backend", "message"),
+    [
+        ("3.4.1", "torch", r"needs Keras 3.5 or later, not 3.4.1: pip install 'keras>=3.5'"),
+        ("2.15.0", "tensorflow", "needs Keras 3.5 or later, not 2.15.0"),
+        ("3.15.1", "openvino", r"'openvino': set KERAS_BACKEND to one of torch, tensorflow, jax"),
+    ],
+)
+def test_other_versions_and_backends_are_refused(version, backend, message):
+    with pytest.raises(ImportError, match=message):
+        _versions.check(SimpleNamespace(__version__=version, backend=Backend(backend)))
+    _versions.check(SimpleNamespace(__version__="3.15.1", backend=Backend("jax")))
