@@ -30,13 +30,18 @@ def look_up(variable: Any, ids: Any, mask: Any, clipping: Clipping) -> Any:
     def looked_up(anchor: Any) -> Any:
         rows = tf.ensure_shape(tf.numpy_function(rows_of, given, dtype), shape)
 
+        @tf.custom_gradient  # type: ignore[untyped-decorator, unused-ignore]
         def gradient(upstream: Any) -> Any:
             signal = tf.numpy_function(taken, [upstream, *given], dtype)
-            return tf.ensure_shape(signal, anchor.shape)
+            return tf.ensure_shape(signal, anchor.shape), _no_second
 
         return rows, gradient
 
     return looked_up(tf.convert_to_tensor(variable.value))
+
+
+def _no_second(*upstream: Any) -> Any:
+    raise NotImplementedError("the gradient of a table with optimizer= has no gradient again")
 
 
 def step(variable: Any, signal: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import pyembed as pe
 from keras_layers.helpers import (
+    BACKEND,
     BATCH,
     DENSE,
     DIM,
@@ -241,6 +242,37 @@ def test_gradients_are_those_of_the_one_hot_product(rng, shape):
     upstream = rng.standard_normal((*shape, DIM)).astype("float32")
     onehot = np.eye(ROWS, dtype="float32")[ids.reshape(-1)]
     assert_close(gradient_of(layer, ids, upstream), onehot.T @ upstream.reshape(-1, DIM), atol=1e-5)
+
+
+def test_the_gradient_of_the_table_s_gradient_is_refused(rng):
+    layer = TRAINED(ROWS, DIM)
+    layer.build()
+    ids = keras.ops.convert_to_tensor(ids_of(rng))
+    anchor = layer.trainable_variables[0]
+    if BACKEND == "torch":
+        import torch
+
+        loss = (layer(ids) ** 2).sum()
+        (first,) = torch.autograd.grad(loss, [anchor.value], create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            first.sum().backward()
+    elif BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                loss = tf.reduce_sum(layer(ids) ** 2)
+            first = tf.reduce_sum(inner.gradient(loss, anchor))
+        with pytest.raises(NotImplementedError, match="has no gradient again"):
+            outer.gradient(first, anchor)
+    else:
+        import jax
+
+        def loss(anchor):
+            return (layer.stateless_call([anchor], [], ids)[0] ** 2).sum()
+
+        with pytest.raises(Exception, match="JVP"):
+            jax.grad(lambda anchor: jax.grad(loss)(anchor).sum())(anchor.value)
 
 
 def test_a_loop_of_the_user_s_own_may_scale_gradients(rng):
