@@ -21,8 +21,11 @@ void advise_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] std::size_t
 
 #if defined(PYEMBED_HAS_MMAP)
 
+// The system rounds up further where its own are larger.
+constexpr std::size_t page = 4096;
+constexpr std::size_t largest_page = 64 << 10;
+
 std::size_t mapped_size(std::size_t bytes) {
-    constexpr std::size_t page = 4096;  // the system rounds up further where its own are larger
     return round_up(bytes, bytes >= huge_page ? huge_page : page);
 }
 
@@ -31,6 +34,17 @@ void* map(std::size_t bytes, bool promised) {
     void* const mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (mapped == MAP_FAILED) throw std::bad_alloc();
     return mapped;
+}
+
+// Two MiB more than asked, and the start moved up, so that the first huge page is a whole one.
+void* map_aligned(std::size_t size, bool promised) {
+    char* const from = static_cast<char*>(map(size + huge_page, promised));
+    const std::size_t address = reinterpret_cast<std::size_t>(from);
+    const std::size_t lead = round_up(address, huge_page) - address;
+    if (lead > 0) munmap(from, lead);
+    if (lead < huge_page) munmap(from + lead + size, huge_page - lead);
+    advise_huge_pages(from + lead, size);
+    return from + lead;
 }
 
 #endif
@@ -66,19 +80,21 @@ void release(void* data) noexcept {
 void* map_pages(std::size_t bytes, bool promised) {
     const std::size_t size = mapped_size(bytes);
     if (size < bytes || size + huge_page < size) throw std::bad_alloc();
-    if (size < huge_page) return map(size, promised);
-    // Two MiB more than asked, and the start moved up, so that the first huge page is a whole one.
-    char* const from = static_cast<char*>(map(size + huge_page, promised));
-    const std::size_t address = reinterpret_cast<std::size_t>(from);
-    const std::size_t lead = round_up(address, huge_page) - address;
-    if (lead > 0) munmap(from, lead);
-    if (lead < huge_page) munmap(from + lead + size, huge_page - lead);
-    advise_huge_pages(from + lead, size);
-    return from + lead;
+    return size < huge_page ? map(size, promised) : map_aligned(size, promised);
 }
 
 void unmap_pages(void* data, std::size_t bytes) noexcept {
     munmap(data, mapped_size(bytes));
+}
+
+void* map_snugly(std::size_t bytes) {
+    const std::size_t size = round_up(bytes, largest_page);
+    if (size < bytes || size + huge_page < size) throw std::bad_alloc();
+    return map_aligned(size, true);
+}
+
+void unmap_snugly(void* data, std::size_t bytes) noexcept {
+    munmap(data, round_up(bytes, largest_page));
 }
 
 #else
@@ -90,6 +106,14 @@ void* map_pages(std::size_t bytes, bool) {
 }
 
 void unmap_pages(void* data, std::size_t) noexcept {
+    release(data);
+}
+
+void* map_snugly(std::size_t bytes) {
+    return map_pages(bytes, true);
+}
+
+void unmap_snugly(void* data, std::size_t) noexcept {
     release(data);
 }
 

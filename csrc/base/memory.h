@@ -22,4 +22,8 @@ void release(void* data) noexcept;
 void* map_pages(std::size_t bytes, bool promised);
 void unmap_pages(void* data, std::size_t bytes) noexcept;
 
+// The same for at least a huge page, promised, without rounding up: the end lies on small pages.
+void* map_snugly(std::size_t bytes);
+void unmap_snugly(void* data, std::size_t bytes) noexcept;
+
 }  // namespace pyembed

@@ -8,7 +8,9 @@ namespace pyembed {
 void bind_call_apart(pybind11::module_& module);
 void bind_table(pybind11::module_& module);
 void bind_lookup(pybind11::module_& module);
+void bind_keys(pybind11::module_& module);
 void bind_gradient(pybind11::module_& module);
 void bind_optimizers(pybind11::module_& module);
+void bind_words(pybind11::module_& module);
 
 }  // namespace pyembed
