@@ -15,15 +15,16 @@ CSRC = {
     "storage": {"base"},
     "element": {"base"},
     "keys": {"base"},
+    "words": {"base", "keys"},
     "table": {"base", "storage", "element", "keys"},
     "exact_adam": {"base", "storage", "element", "keys", "table"},
     "lookup": {"base", "element", "keys", "table"},
     "gradient": {"base", "element", "keys", "lookup"},
     "optimizers": {"base", "storage", "element", "table", "exact_adam", "gradient"},
-    "simd": {"base", "element", "exact_adam", "lookup", "gradient", "optimizers"},
+    "simd": {"base", "element", "keys", "exact_adam", "lookup", "gradient", "optimizers"},
     "python": {
-        *("base", "storage", "element", "keys", "table", "lookup", "gradient", "optimizers"),
-        "simd",  # to choose the instruction set
+        *("base", "storage", "element", "keys", "words", "table", "lookup", "gradient"),
+        *("optimizers", "simd"),  # simd to choose the instruction set
     },
 }
 # Modules, and folders of them, in order: each may import those before it.
@@ -33,13 +34,14 @@ PYEMBED = (
         "_uninterrupted",
         "_mutex",
         "_arrays",
+        "_texts",
         "_checks",
         "_registry",
         "config",
         "schedules",
     ),
     *("initializers", "regularizers", "constraints", "baseline", "ops"),
-    *("table", "lookup", "sparse_grad", "layers", "optimizers", "io", "torch", "keras"),
+    *("table", "lookup", "sparse_grad", "layers", "optimizers", "io", "vectors", "torch", "keras"),
 )
 
 
