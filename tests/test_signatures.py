@@ -75,6 +75,14 @@ SIGNATURES = {
     "vectors.Vocabulary.decode": "ids",
     "vectors.Vocabulary.add": "words",
     "vectors.Vocabulary.save": "path",
+    "vectors.load": (
+        "path, *, format='auto', keep=None, dtype='float32', mmap=False, limit=None, errors='strict'"
+    ),
+    "vectors.save": "wv, path, *, format='auto'",
+    "vectors.WordVectors": "words, matrix, *, counts=None",
+    "vectors.WordVectors.to_embedding": (
+        "vocabulary, *, oov='zero', lowercase_fallback=False, trainable=True, seed=0"
+    ),
     "set_num_threads": "n",
     "get_num_threads": "",
     "release_memory": "",

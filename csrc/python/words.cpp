@@ -42,6 +42,7 @@ class BoundReader {
 
     bool is_done() const { return reader_->is_done(); }
     i64 count() const { return reader_->rows().count(); }
+    i64 entries() const { return reader_->entries(); }
     i64 fault_count() const { return reader_->fault_count(); }
 
     // (line, column, what is wrong, what stands there) of the first ones
@@ -111,6 +112,7 @@ void bind_reader(py::module_& module, const char* name) {
              py::arg("limit"), py::arg("errors"), py::arg("keep"), py::arg("file_bytes"))
         .def("feed", &Bound::feed, py::arg("data"), py::arg("is_last"))
         .def_property_readonly("is_done", &Bound::is_done)
+        .def_property_readonly("entries", &Bound::entries)
         .def_property_readonly("fault_count", &Bound::fault_count)
         .def("__len__", &Bound::count)
         .def("faults", &Bound::faults)
@@ -151,8 +153,8 @@ py::tuple ngrams(py::handle bytes, py::handle starts, i64 shortest, i64 longest,
     return py::make_tuple(array_of(std::move(found)), array_of(std::move(ends)));
 }
 
-// bytes, starts, counts, is_label, length: or None where there are not so many entries
-py::object dictionary(const py::buffer& buffer, i64 count) {
+// bytes, starts, counts, is_label of the entries that are whole, and the bytes that these take
+py::tuple dictionary(const py::buffer& buffer, i64 count) {
     const py::buffer_info info = buffer.request();
     ReadWords words;
     std::vector<i64> counts;
@@ -163,7 +165,6 @@ py::object dictionary(const py::buffer& buffer, i64 count) {
         length = read_dictionary(static_cast<const char*>(info.ptr), info.size * info.itemsize, count, words,
                                  counts, labels);
     }
-    if (length < 0) return py::none();
     py::array_t<bool> is_label(static_cast<py::ssize_t>(labels.size()));
     std::copy(labels.begin(), labels.end(), is_label.mutable_data());
     return py::make_tuple(bytes_array(std::move(words.bytes)), array_of(std::move(words.starts)),

@@ -83,6 +83,7 @@ i64 BinaryReader<T>::feed(const char* data, i64 n, bool is_last) {
             this->is_done_ = true;
             break;
         }
+        ++this->entries_;
         add(word, blank, blank + 1);
         at = blank + 1 + row_bytes;
         this->bytes_ += at - word;

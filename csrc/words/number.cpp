@@ -111,91 +111,107 @@ constexpr int least_digits = std::numeric_limits<T>::digits10;
 template <class T>
 constexpr int most_digits = std::numeric_limits<T>::max_digits10;
 
-// d.ddde±xx, as C has it, to a number without needless zeros.
-char* tidied(const char* text, const char* end, char* out) {
-    const char* const e = std::find(text, end, 'e');
-    const char* last = e;
-    while (last > text && last[-1] == '0') --last;
-    if (last > text && !is_digit(last[-1])) --last;
-    // The digits alone, whatever stands between the first and the second.
+// d.ddd… · 10^exponent
+struct Scientific {
+    bool is_negative;
+    int count;
+    int exponent;
     char digits[longest_number];
+};
+
+char* put_integer(int value, char* out) {
+    if (value < 0) *out++ = '-';
+    unsigned left = static_cast<unsigned>(std::abs(value));
+    char reversed[8];
     int count = 0;
-    const bool is_negative = *text == '-';
-    for (const char* c = text; c < last; ++c)
-        if (is_digit(*c)) digits[count++] = *c;
-    const int exponent = std::atoi(e + 1);
-    if (is_negative) *out++ = '-';
-    const auto put = [&](int from, int to) {
-        for (int i = from; i < to; ++i) *out++ = i < count ? digits[i] : '0';
+    do reversed[count++] = static_cast<char>('0' + left % 10);
+    while ((left /= 10) > 0);
+    while (count > 0) *out++ = reversed[--count];
+    return out;
+}
+
+// As Python's repr has it, but for a short exponent.
+char* put(const Scientific& number, char* out) {
+    int count = number.count;
+    while (count > 1 && number.digits[count - 1] == '0') --count;
+    const auto put_digits = [&](int from, int to) {
+        for (int i = from; i < to; ++i) *out++ = i < count ? number.digits[i] : '0';
     };
+    const int exponent = number.exponent;
+    if (number.is_negative) *out++ = '-';
     if (exponent < -5 || exponent > 15) {
-        put(0, 1);
+        put_digits(0, 1);
         if (count > 1) *out++ = '.';
-        put(1, count);
-        return out + std::snprintf(out, 8, "e%d", exponent);
+        put_digits(1, count);
+        *out++ = 'e';
+        return put_integer(exponent, out);
     }
     if (exponent >= 0) {
-        put(0, exponent + 1);
+        put_digits(0, exponent + 1);
         *out++ = '.';
-        put(exponent + 1, std::max(count, exponent + 2));
+        put_digits(exponent + 1, std::max(count, exponent + 2));
         return out;
     }
     *out++ = '0';
     *out++ = '.';
     for (int zero = exponent + 1; zero < 0; ++zero) *out++ = '0';
-    put(0, count);
+    put_digits(0, count);
     return out;
 }
 
-// d.ddde±xx of `digits` digits, without the C library, for floats: a double has digits enough to scale in.
-// Not always the nearest: who calls it reads it again.
-char* scientific(float number, int digits, char* out) {
-    const double value = std::fabs(static_cast<double>(number));
-    int exponent = static_cast<int>(std::floor(std::log10(value)));
-    const auto scaled = [&](int to) {
-        const int shift = digits - 1 - to;
-        double result = value;
-        int left = std::abs(shift);
-        for (; left > 0; left -= static_cast<int>(largest_power)) {
-            const double power = powers[std::min<i64>(left, largest_power)];
-            result = shift > 0 ? result * power : result / power;
-        }
-        return static_cast<u64>(std::llround(result));
-    };
-    u64 whole = scaled(exponent);
-    u64 limit = 1;
-    for (int i = 0; i < digits; ++i) limit *= 10;
-    if (whole >= limit) whole = scaled(++exponent);
-    if (whole < limit / 10) whole = scaled(--exponent);
-    if (number < 0) *out++ = '-';
-    char reversed[longest_number];
-    for (int i = 0; i < digits; ++i, whole /= 10) reversed[i] = static_cast<char>('0' + whole % 10);
-    for (int i = digits; i-- > 0;) *out++ = reversed[i];
-    return out + std::snprintf(out, 8, "e%d", exponent);
+// value · 10^shift
+double scaled(double value, int shift) {
+    for (int left = std::abs(shift); left > 0; left -= static_cast<int>(largest_power)) {
+        const double power = powers[std::min<i64>(left, largest_power)];
+        value = shift > 0 ? value * power : value / power;
+    }
+    return value;
 }
 
-char* scientific(double number, int digits, char* out) {
-    return out + std::snprintf(out, longest_number, "%.*e", digits - 1, number);
+// Rounded to `digits` digits, for floats: a double has digits enough to scale in. Hardly ever not the
+// nearest: who calls it reads it again.
+Scientific rounded(float number, int digits) {
+    const double value = std::fabs(static_cast<double>(number));
+    Scientific made{number < 0, digits, static_cast<int>(std::floor(std::log10(value))), {}};
+    u64 limit = 1;
+    for (int i = 0; i < digits; ++i) limit *= 10;
+    const auto at = [&](int exponent) {
+        return static_cast<u64>(std::llround(scaled(value, digits - 1 - exponent)));
+    };
+    u64 whole = at(made.exponent);
+    if (whole >= limit) whole = at(++made.exponent);
+    if (whole < limit / 10) whole = at(--made.exponent);
+    for (int i = digits; i-- > 0; whole /= 10) made.digits[i] = static_cast<char>('0' + whole % 10);
+    return made;
+}
+
+// The C library's, whatever stands between its first digit and the second.
+Scientific rounded(double number, int digits) {
+    char text[longest_number];
+    std::snprintf(text, sizeof(text), "%.*e", digits - 1, number);
+    const char* const e = std::strchr(text, 'e');
+    Scientific made{number < 0, 0, std::atoi(e + 1), {}};
+    for (const char* c = text; c < e; ++c)
+        if (is_digit(*c)) made.digits[made.count++] = *c;
+    return made;
 }
 
 template <class T>
 char* shortest(T number, char* out) {
     if (number == T{}) {
-        const char* const zero = std::signbit(number) ? "-0.0" : "0.0";
-        const std::size_t length = std::strlen(zero);
-        std::memcpy(out, zero, length);
-        return out + length;
+        if (std::signbit(number)) *out++ = '-';
+        std::memcpy(out, "0.0", 3);
+        return out + 3;
     }
-    char text[longest_number];
-    for (int digits = least_digits<T>; digits <= most_digits<T>; ++digits) {
-        char* const stop = tidied(text, scientific(number, digits, text), out);
+    // Numbers near zero may have fewer digits than others.
+    const bool is_normal = std::fabs(number) >= std::numeric_limits<T>::min();
+    for (int digits = is_normal ? least_digits<T> : 1; digits <= most_digits<T>; ++digits) {
+        char* const stop = put(rounded(number, digits), out);
         T again;
         read_number(out, stop, &again);
         if (again == number) return stop;
     }
-    const int length =
-        std::snprintf(text, sizeof(text), "%.*e", most_digits<T> - 1, static_cast<double>(number));
-    return tidied(text, text + length, out);
+    return put(rounded(static_cast<double>(number), most_digits<T>), out);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ class Reader {
 
     GrowingRows& rows() { return rows_; }
     ReadWords& words() { return words_; }
-    i64 lines() const { return lines_; }
+    // Rows that the file has so far, whether they were kept or not.
+    i64 entries() const { return entries_; }
 
     // The first few, and how many there are.
     const std::vector<Fault>& faults() const { return faults_; }
@@ -53,6 +54,7 @@ class Reader {
     std::vector<Fault> faults_;
     i64 fault_count_ = 0;
     i64 lines_ = 0;
+    i64 entries_ = 0;
     i64 bytes_ = 0;
     bool is_done_ = false;
 };

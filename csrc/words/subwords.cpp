@@ -54,7 +54,7 @@ i64 read_dictionary(const char* data, i64 n, i64 count, ReadWords& words, std::v
     for (i64 i = 0; i < count; ++i) {
         const void* const zero = at < end ? std::memchr(at, 0, static_cast<std::size_t>(end - at)) : nullptr;
         const char* const stop = static_cast<const char*>(zero);
-        if (stop == nullptr || end - stop < behind) return -1;
+        if (stop == nullptr || end - stop < behind) break;
         words.bytes.insert(words.bytes.end(), at, stop);
         words.starts.push_back(static_cast<i64>(words.bytes.size()));
         words.lines.push_back(i + 1);

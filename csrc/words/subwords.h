@@ -20,8 +20,8 @@ void append_ngrams(const Texts& texts, const Ngrams& ngrams, std::vector<i64>& b
                    std::vector<i64>& ends);
 
 // The words of a fastText dictionary, each with a zero byte behind it, a count of 64 bits and a byte that is
-// 0 for a word and 1 for a label. Returns how many bytes `count` entries take, or -1 where there are not so
-// many.
+// 0 for a word and 1 for a label. Reads what is whole of up to `count` entries; returns how many bytes these
+// take.
 i64 read_dictionary(const char* data, i64 n, i64 count, ReadWords& words, std::vector<i64>& counts,
                     std::vector<bool>& is_label);
 

@@ -65,6 +65,7 @@ struct Block {
     Buffer numbers;
     i64 rows = 0;
     i64 lines = 0;
+    i64 entries = 0;  // lines that are not blank
     ReadWords words;  // its lines are counted from the block's first, as those of faults
     std::vector<Fault> faults;
     i64 fault_count = 0;
@@ -76,8 +77,8 @@ class BlockReader {
     BlockReader(Block<T>& block, const Reading& reading) : block_(block), reading_(reading) {}
 
     void read() {
-        // A number takes a digit and a blank.
-        const i64 most = (block_.end - block_.begin) / 2 + 1 + reading_.dim;
+        // A number takes a digit and a blank, also those of a line that turns out to be too short.
+        const i64 most = (block_.end - block_.begin) / 2 + 2;
         block_.numbers = Buffer::of<T>(most);
         for (const char* line = block_.begin; line < block_.end;) {
             const void* const found = std::memchr(line, '\n', static_cast<std::size_t>(block_.end - line));
@@ -93,6 +94,7 @@ class BlockReader {
     void read_line(const char* line, const char* end) {
         if (line == end) return;
         line_ = line;
+        ++block_.entries;
         if (is_blank(*line)) return note(line, "begins with a blank, where its word should be", line, end);
         const char* word = field_end(line, end);
         if (reading_.keep != nullptr && !is_kept(line, word)) {
@@ -261,6 +263,7 @@ i64 TextReader<T>::feed(const char* data, i64 n, bool is_last) {
         for (Fault& fault : block.faults) fault.line += this->lines_;
         this->note(std::move(block.faults), block.fault_count);
         this->lines_ += block.lines;
+        this->entries_ += block.entries;
     }
     if (rows > before) this->rows_.add(rows - before, this->rows_expected(rows));
     parallel_blocks(count, 1, threads_for(2 * (rows - before) * reading.dim * static_cast<i64>(sizeof(T))),

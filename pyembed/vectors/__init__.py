@@ -1,5 +1,15 @@
-"""Words, and vectors that were trained for them."""
+"""Words, and vectors that were trained for them.
 
+>>> import numpy as np
+>>> from pyembed import vectors
+>>> vocabulary = vectors.Vocabulary.from_texts(["to be or not to be"])
+>>> wv = vectors.load("glove.6B.zip/glove.6B.50d.txt", keep=vocabulary)  # doctest: +SKIP
+>>> emb, coverage = wv.to_embedding(vocabulary)  # doctest: +SKIP
+"""
+
+from pyembed.vectors.loading import load
+from pyembed.vectors.saving import save
 from pyembed.vectors.vocabulary import Vocabulary
+from pyembed.vectors.word_vectors import Coverage, WordVectors
 
-__all__ = ["Vocabulary"]
+__all__ = ["Coverage", "Vocabulary", "WordVectors", "load", "save"]

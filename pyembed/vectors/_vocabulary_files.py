@@ -26,7 +26,7 @@ def naming(path: str | os.PathLike[str]) -> AbstractContextManager[None]:
 
 def write(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
     """Write a vocabulary in the format of the file's name."""
-    data = _json(state) if _is_json(path) else _text(state["words"])
+    data = _json(state) if _is_json(path) else text(state["words"])
     with replacing(path) as file:
         file.write(data)
 
@@ -83,7 +83,8 @@ def _from_json(data: bytes) -> dict[str, Any]:
     return {key: contents.get(key) for key in ("words", "padding", "unknown", "frozen", "counts")}
 
 
-def _text(words: list[str]) -> bytes:
+def text(words: list[str]) -> bytes:
+    """Return the lines of a text file, a word each."""
     for place, word in enumerate(words):
         if word == "" or "\n" in word or "\r" in word or (place == 0 and word[0] == _BOM):
             raise ValueError(f"{word!r} cannot be a line of text: save to a name with .json")

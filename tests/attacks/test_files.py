@@ -1,4 +1,4 @@
-"""Damaged checkpoints of chance, for a second or two; `files.py` goes on for longer."""
+"""Damaged files of chance, for a second or two; `files.py` and `word_files.py` go on for longer."""
 
 import subprocess
 import sys
@@ -8,8 +8,9 @@ import pytest
 
 
 @pytest.mark.parametrize("arguments", [["--minutes", "0.03"], ["--case", "5"]])
-def test_each_loads_or_is_refused(arguments):
-    script = Path(__file__).with_name("files.py")
+@pytest.mark.parametrize("name", ["files.py", "word_files.py"])
+def test_each_loads_or_is_refused(name, arguments):
+    script = Path(__file__).with_name(name)
     done = subprocess.run(
         [sys.executable, str(script), "--seed", "7", *arguments],
         capture_output=True,

@@ -1,0 +1,249 @@
+"""Loading word vectors."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyembed import _checks, _core
+from pyembed.vectors import _fasttext, _formats, _native, _source
+from pyembed.vectors._subwords import Subwords
+from pyembed.vectors._words import Words, as_strings
+from pyembed.vectors.vocabulary import Vocabulary
+from pyembed.vectors.word_vectors import WordVectors
+
+_WINDOW = 8 << 20  # bytes that are read at once; and the longest line
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    format: str = "auto",
+    keep: Vocabulary | Iterable[str] | None = None,
+    dtype: Any = "float32",
+    mmap: bool = False,
+    limit: int | None = None,
+    errors: str = "strict",
+) -> WordVectors:
+    """Load word vectors that were trained somewhere.
+
+    Parameters
+    ----------
+    path : path-like
+        A file; compressed by gzip or not. Of a zip file with several members, one is named behind
+        it: ``"glove.6B.zip/glove.6B.50d.txt"``.
+    format : str
+        ``"auto"`` looks at the file's beginning. Else one of
+
+        - ``"glove"``: text, a line for each word: the word and its numbers;
+        - ``"word2vec"``: the same below a line with the number of rows and of columns, as
+          fastText's ``.vec`` is too;
+        - ``"word2vec-binary"``: word2vec's ``.bin``;
+        - ``"fasttext"``: fastText's ``.bin``, with vectors of words that are not in it;
+        - ``"npy"``: a matrix of NumPy's, with the words, one a line, in ``NAME.words.txt`` beside
+          ``NAME.npy``;
+        - ``"safetensors"``: what `save` writes.
+    keep : Vocabulary or iterable of str, optional
+        Words: others are not read.
+    dtype : {'float32', 'float64'}
+        Of the matrix. Numbers of a text become the nearest that the dtype has.
+    mmap : bool
+        Whether the matrix is a map of the file, read-only, which takes no time and no memory: of
+        ``"safetensors"`` and ``"npy"``, uncompressed, in their own dtype.
+    limit : int, optional
+        Rows that are read at the most, from the first on: files have the most frequent words first.
+    errors : {'strict', 'replace', 'skip'}
+        What a faulty row does: raise `ValueError`, which tells line and column; be mended, where
+        that can be (bytes that are no UTF-8 become U+FFFD, numbers that cannot be read, or are not
+        finite, 0), and else left out; or be left out. What is mended and left out is told by one
+        `UserWarning`. A word that was there before is faulty, and so is a header that tells another
+        number of rows.
+
+    Returns
+    -------
+    WordVectors
+        Words in the order of the file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read, or is no regular one.
+    TypeError
+        If `dtype` is none of these.
+    ValueError
+        If the file is damaged, cut short, empty or of no known format, or an argument is not as
+        described. The message names the file, and where it is a matter of a line, the line.
+
+    Notes
+    -----
+    In a text, blanks and tabs part numbers, and the last of a line's fields are numbers: what
+    stands before them is the word, even with blanks. Blank lines are ignored.
+    """
+    given = os.fsdecode(path)
+    name = _checks.float_dtype(dtype)
+    _checks.one_of(format, "format", ("auto", *_formats.FORMATS))
+    _checks.one_of(errors, "errors", ("strict", "replace", "skip"))
+    most = None if limit is None else _checks.integer(limit, "limit", 0)
+    wanted = None if keep is None else _index_of(keep)
+    with _source.opened(given) as source:
+        kind = _formats.format_of(source) if format == "auto" else format
+        if mmap and (kind not in ("npy", "safetensors") or not source.is_plain):
+            raise ValueError(
+                f"mmap=True is for uncompressed 'npy' and 'safetensors' files, not for {kind!r}: "
+                "save it as one of these first"
+            )
+        if kind in ("npy", "safetensors") and not source.is_plain:
+            raise ValueError(f"a {kind!r} file is not read from a compressed one: unpack it first")
+        if kind in ("glove", "word2vec", "word2vec-binary"):
+            return _of_rows(source, _formats.rows_of(source, kind), name, wanted, most, errors)
+        words, matrix, counts, subwords = _whole(given, kind, mmap, source)
+        words = _mended(words, source.name, errors)
+        if mmap and matrix.dtype != name:
+            raise ValueError(f"mmap=True: the file has {matrix.dtype}, not dtype={name!r}")
+        return _some(words, matrix, counts, subwords, name, wanted, most)
+
+
+def _index_of(keep: Vocabulary | Iterable[str]) -> _core.StringIndex:
+    index = _core.StringIndex()
+    index.insert(keep.words if isinstance(keep, Vocabulary) else as_strings(keep))
+    return index
+
+
+def _whole(
+    path: str, kind: str, mmap: bool, source: _source.Source
+) -> tuple[Words, NDArray[Any], NDArray[np.int64] | None, Subwords | None]:
+    """Return what a file has that is read at once."""
+    if kind == "npy":
+        return *_native.read_npy(path, mmap), None, None
+    if kind == "safetensors":
+        return _native.read_safetensors(path, mmap)
+    model = _fasttext.Model(source)
+    return model.words, model.vectors(), model.counts, model.subwords
+
+
+def _mended(words: Words, name: str, errors: str) -> Words:
+    """Refuse words that are no UTF-8, or mend them: their vectors are as good as others."""
+    bad = _core.first_invalid(np.asarray(words.data), words.starts)
+    if bad < 0:
+        return words
+    message = f"word {bad + 1}, {_bytes_of(words, bad)!r}, is no valid UTF-8"
+    if errors == "strict":
+        raise ValueError(message)
+    warnings.warn(f"{name}: {message}: such words were mended", stacklevel=4)
+    return Words.of(
+        [_bytes_of(words, place).decode("utf-8", "replace") for place in range(len(words))]
+    )
+
+
+def _bytes_of(words: Words, place: int) -> bytes:
+    return bytes(words.data[words.starts[place] : words.starts[place + 1]])
+
+
+def _some(
+    words: Words,
+    matrix: NDArray[Any],
+    counts: NDArray[np.int64] | None,
+    subwords: Subwords | None,
+    dtype: str,
+    wanted: _core.StringIndex | None,
+    limit: int | None,
+) -> WordVectors:
+    """Return those rows that are wanted, in the dtype."""
+    if wanted is not None:
+        which = np.flatnonzero(wanted.find_bytes(np.asarray(words.data), words.starts) >= 0)[:limit]
+    elif limit is not None and limit < len(words):
+        which = np.arange(limit)
+    else:
+        which = None
+    if which is not None:
+        words, matrix = words.take(which), matrix[which]
+        counts = None if counts is None else counts[which]
+    if matrix.dtype != dtype:
+        matrix = matrix.astype(dtype)
+    if subwords is not None and subwords.matrix.dtype != dtype:
+        subwords = Subwords(subwords.matrix.astype(dtype), subwords.shortest, subwords.longest)
+    return WordVectors._of(words, matrix, counts, subwords)
+
+
+def _of_rows(
+    source: _source.Source,
+    rows: _formats.Rows,
+    dtype: str,
+    wanted: _core.StringIndex | None,
+    limit: int | None,
+    errors: str,
+) -> WordVectors:
+    """Read a text, or word2vec's binary rows, piece by piece."""
+    kind = _core.Reader_float32 if dtype == "float32" else _core.Reader_float64
+    reader = kind(
+        is_text=rows.is_text,
+        dim=rows.dim,
+        first=rows.line if rows.is_text else rows.begin,
+        limit=limit,
+        errors=errors,
+        keep=wanted,
+        file_bytes=source.size,
+    )
+    source.skip(rows.begin)
+    if limit != 0:
+        _feed(source, reader)
+    _refuse(reader, rows, errors)
+    index = _core.StringIndex()
+    first_rows = index.insert_bytes(*reader.words())
+    if len(index) < len(reader):
+        reader.drop_repeated(first_rows)
+        _refuse(reader, rows, errors)
+    is_whole = not reader.is_done
+    if is_whole and rows.count is not None and rows.count != reader.entries:
+        message = f"line 1: the header claims {rows.count} rows, but there are {reader.entries}"
+        if errors == "strict":
+            raise ValueError(message)
+        warnings.warn(f"{source.name}: {message}", stacklevel=4)
+    _warn(source, reader, rows)
+    words = Words(*reader.take_words())
+    return WordVectors._of(words, reader.matrix(rows.dim), index=index)
+
+
+def _feed(source: _source.Source, reader: _core.Reader_float32) -> None:
+    """Give a reader all of a file, and what it left of each piece together with the next."""
+    buffer = bytearray(_WINDOW)
+    view = memoryview(buffer)
+    held = 0
+    while not reader.is_done:
+        more = source.readinto(view[held:])
+        held += more
+        if more and held < _WINDOW:
+            continue  # a file that is compressed comes in small pieces
+        used = reader.feed(view[:held], more == 0)
+        if more == 0:
+            return
+        rest = bytes(view[used:held])
+        if len(rest) == _WINDOW:
+            raise ValueError(f"row {reader.entries + 1} is longer than {_WINDOW} bytes")
+        view[: len(rest)] = rest
+        held = len(rest)
+
+
+def _refuse(reader: _core.Reader_float32, rows: _formats.Rows, errors: str) -> None:
+    if errors == "strict" and reader.fault_count:
+        raise ValueError(_told(reader, rows))
+
+
+def _warn(source: _source.Source, reader: _core.Reader_float32, rows: _formats.Rows) -> None:
+    if reader.fault_count:
+        count = reader.fault_count
+        faults = "a fault was" if count == 1 else f"{count:,} faults were"
+        warnings.warn(
+            f"{source.name}: {faults} mended or left out; {_told(reader, rows)}", stacklevel=5
+        )
+
+
+def _told(reader: _core.Reader_float32, rows: _formats.Rows) -> str:
+    line, column, what, text = reader.faults()[0]
+    where = f"line {line}, column {column}" if rows.is_text else f"row {line}, byte {column}"
+    return f"{where}: {text!r} {what}"
