@@ -29,6 +29,8 @@ JOBS = {
     "growth": "the time that a touched row takes, as the table grows",
     "threads": "the same work by one thread, and by more",
     "isa": "each kernel with each instruction set",
+    "keys": "rows by key: integers found and inserted, and words encoded",
+    "vectors": "word vectors read from text, and from word2vec's binary file",
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }

@@ -76,7 +76,8 @@ SIGNATURES = {
     "vectors.Vocabulary.add": "words",
     "vectors.Vocabulary.save": "path",
     "vectors.load": (
-        "path, *, format='auto', keep=None, dtype='float32', mmap=False, limit=None, errors='strict'"
+        "path, *, format='auto', keep=None, dtype='float32', mmap=False, limit=None, "
+        "errors='strict'"
     ),
     "vectors.save": "wv, path, *, format='auto'",
     "vectors.WordVectors": "words, matrix, *, counts=None",

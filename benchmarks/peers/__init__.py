@@ -22,6 +22,8 @@ INSTALL = {
     "torch": "pip install torch==2.13.0",
     "fbgemm_gpu": "pip install --no-deps fbgemm-gpu-cpu==1.8.0, beside torch==2.13.0",
     "numba": "pip install '.[bench]'",
+    "pandas": "pip install pandas",
+    "gensim": "pip install gensim==4.4.0",
     "keras": "python -m venv K && K/bin/pip install keras==3.15.1 tensorflow-cpu==2.21.0 "
     "and --keras-python K/bin/python",
 }

@@ -113,8 +113,8 @@ class Model:
         for row in np.flatnonzero(end.find_bytes(self.words.data, self.words.starts) >= 0):
             made[row] = self.table[row]
         if not np.isfinite(made).all():
-            row = int(np.argmin(np.isfinite(made).all(axis=1)))
-            raise ValueError(f"the vector of word {row + 1} is beyond the numbers of float32")
+            word = int(np.argmin(np.isfinite(made).all(axis=1)))
+            raise ValueError(f"the vector of word {word + 1} is beyond the numbers of float32")
         return made
 
 

@@ -15,6 +15,7 @@ FORMATS = ("glove", "word2vec", "word2vec-binary", "fasttext", "npy", "safetenso
 _BOM = b"\xef\xbb\xbf"
 _HEADER = re.compile(rb"(\d+)[ \t]+(\d+)[ \t\r]*\n")
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # not in a text
 _LINES = 100  # of the beginning, that the number of columns is told by
 _LARGEST = 2**31 - 1
 
@@ -62,8 +63,8 @@ def format_of(source: Source) -> str:
     header = _header(head)
     if header is None:
         return "glove"
-    _, dim, begin = header
-    return "word2vec" if _is_text(head[begin:], dim) else "word2vec-binary"
+    count, dim, begin = header
+    return "word2vec" if _is_text(head[begin:], count, dim) else "word2vec-binary"
 
 
 def _refuse_others(head: bytes) -> None:
@@ -161,12 +162,26 @@ def _check_count(count: int, dim: int, source: Source, begin: int, bytes_of_one:
         )
 
 
-def _is_text(rows: bytes, dim: int) -> bool:
-    """Return whether what follows a header is text: a word and numbers in its first line."""
+def _is_text(rows: bytes, count: int, dim: int) -> bool:
+    """Return whether what follows a header is text, and not the bytes of floats."""
     line, end, _ = rows.partition(b"\n")
-    if not rows:
+    fields = re.split(rb"[ \t]+", line.rstrip(b" \t\r"))
+    if (
+        len(fields) > dim
+        and (end or count < 2)
+        and all(map(_NUMBER.fullmatch, fields[len(fields) - dim :]))
+    ):
         return True
-    if b"\0" in line[:4096] or (not end and len(rows) > (1 << 19)):
-        return False
-    fields = re.split(rb"[ \t\r]+", line.rstrip(b" \t\r"))
-    return len(fields) < 2 or bool(_NUMBER.fullmatch(fields[-1]) or fields[-1].isalpha())
+    return not _CONTROL.search(rows, 0, 4096) and not _is_binary(rows, count, dim)
+
+
+def _is_binary(rows: bytes, count: int, dim: int) -> bool:
+    """Return whether these are so many rows of a word, a blank and floats, and nothing else."""
+    at = 0
+    for _ in range(count):
+        blank = rows.find(b" ", at)
+        at = blank + 1 + 4 * dim
+        if blank < 0 or at > len(rows):
+            return False
+        at += rows[at : at + 1] == b"\n"
+    return at == len(rows)

@@ -35,20 +35,24 @@ class Source:
         What errors call it.
     size : int
         How many bytes there are, or 0 where that is not known.
+    likely_size : int
+        How many there may be, or 0.
     is_plain : bool
         Whether the file itself has them.
     head : bytes
         The first ones, which are read as well.
     """
 
-    def __init__(self, name: str, file: IO[bytes], raw: BinaryIO, size: int, is_plain: bool):
+    def __init__(
+        self, name: str, file: IO[bytes], raw: BinaryIO, size: int = 0, likely_size: int = 0
+    ) -> None:
         self.name = name
         self.size = size
-        self.is_plain = is_plain
+        self.likely_size = size or likely_size
+        self.is_plain = file is raw
         self._file = file
         self._raw = raw  # the file on the disk, for progress
         self._raw_size = os.fstat(raw.fileno()).st_size
-        self.raw = raw
         self._began = time.monotonic()
         self._shown = 0.0
         self.head = self._read(HEAD)
@@ -148,16 +152,16 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
 def _uncompressed(given: str, raw: Any, magic: bytes, member: str | None) -> Iterator[Source]:
     if magic[:2] == b"\x1f\x8b":
         with gzip.GzipFile(fileobj=raw) as file:
-            yield Source(given, cast(IO[bytes], file), raw, _size_of_gzip(raw), False)
+            yield Source(given, cast(IO[bytes], file), raw, likely_size=_size_of_gzip(raw))
     elif magic == b"PK\x03\x04" or magic == b"PK\x05\x06":
         with _telling_damage(), zipfile.ZipFile(raw) as archive:
             info = _member(archive, member)
             if info.flag_bits & 1:
                 raise ValueError(f"its member {info.filename!r} has a password")
             with archive.open(info) as file:
-                yield Source(given, file, raw, info.file_size, False)
+                yield Source(given, file, raw, info.file_size)
     else:
-        yield Source(given, raw, raw, os.fstat(raw.fileno()).st_size, True)
+        yield Source(given, raw, raw, os.fstat(raw.fileno()).st_size)
 
 
 def _split(path: str) -> tuple[str, str | None]:
@@ -194,7 +198,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _size_of_gzip(raw: Any) -> int:
-    """Return what the file says of its size: a hint, of the last 32 bits alone."""
+    """Return what a file says of its size: of its last part, and of that the lowest 32 bits."""
     size = os.fstat(raw.fileno()).st_size
     if size < 18:
         return 0

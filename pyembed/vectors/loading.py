@@ -187,7 +187,7 @@ def _of_rows(
         limit=limit,
         errors=errors,
         keep=wanted,
-        file_bytes=source.size,
+        file_bytes=source.likely_size,
     )
     source.skip(rows.begin)
     if limit != 0:
@@ -211,20 +211,19 @@ def _of_rows(
 
 def _feed(source: _source.Source, reader: _core.Reader_float32) -> None:
     """Give a reader all of a file, and what it left of each piece together with the next."""
-    buffer = bytearray(_WINDOW)
-    view = memoryview(buffer)
+    view = np.empty(min(_WINDOW, source.size + 1) if source.size else _WINDOW, np.uint8).data
     held = 0
     while not reader.is_done:
         more = source.readinto(view[held:])
         held += more
-        if more and held < _WINDOW:
+        if more and held < len(view):
             continue  # a file that is compressed comes in small pieces
         used = reader.feed(view[:held], more == 0)
         if more == 0:
             return
         rest = bytes(view[used:held])
-        if len(rest) == _WINDOW:
-            raise ValueError(f"row {reader.entries + 1} is longer than {_WINDOW} bytes")
+        if len(rest) == len(view):
+            raise ValueError(f"row {reader.entries + 1} is longer than {len(view)} bytes")
         view[: len(rest)] = rest
         held = len(rest)
 

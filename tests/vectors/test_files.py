@@ -74,6 +74,15 @@ def test_binary_rows(end, load):
     check(load(data, dtype="float64"))
 
 
+@pytest.mark.parametrize(
+    "bytes_of_floats", [b"\n\x1c\x0f[", b"abcdefgh", b"\n 1 2 3\n", b"  1.5 2 "]
+)
+def test_binary_rows_that_look_like_text(bytes_of_floats, load):
+    floats = np.frombuffer(bytes_of_floats, "<f4")
+    data = word2vec_binary(["a", "b"], np.stack([floats, floats]))
+    check(load(data), ["a", "b"], [floats.tolist()] * 2)
+
+
 def test_what_zip_and_gzip_hold(tmp_path, load):
     check(load(gzip.compress(TEXT)))
     check(load(gzip.compress(TEXT[:20]) + gzip.compress(TEXT[20:])))
