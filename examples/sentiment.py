@@ -26,18 +26,18 @@ from tqdm import tqdm
 import datasets
 import pyembed as pe
 from arguments import add_threads_and_figure, example_parser, whole_number
+from pyembed.vectors import Vocabulary, WordVectors
 from sentiment_study import figure, one_hot, report
-from sentiment_study.classifier import FloatArray
 from sentiment_study.neighbours import Similarity
 from sentiment_study.one_hot import Comparison
 from sentiment_study.pretrained import (
     LearningCurve,
+    Pretrained,
     Start,
-    WordVectors,
     majority_accuracy,
     train,
 )
-from sentiment_study.snippets import Snippets, Split, split_by_film, tokenize, vocabulary
+from sentiment_study.snippets import Snippets, Split, split_by_film, tokenize
 
 T = TypeVar("T")
 
@@ -76,22 +76,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     effort = QUICK if options.quick else FULL
     try:
         reviews = datasets.rotten_tomatoes()
-        names, matrix = datasets.glove_50d()
+        every = WordVectors(*datasets.glove_50d())
     except datasets.DataUnavailableError as error:
         sys.exit(f"sentiment.py: {error}")
 
     texts = [tokenize(text) for text in reviews.texts]
-    words = vocabulary(texts)
+    words = Vocabulary.from_texts(texts, padding=None)
     snippets = Snippets.encode(texts, reviews.fresh, words)
-    glove = WordVectors.select(words, names, matrix)
+    glove = Pretrained.select(words, every)
     splits = [
         split_by_film(snippets, reviews.movies, options.seed + place)
         for place in range(effort.seeds)
     ]
     films = len(np.unique(reviews.movies))
-    print(f"{len(snippets):,} review snippets, {films} films, {len(words):,} different words")
+    print(f"{len(snippets):,} review snippets, {films} films, {len(words) - 1:,} different words")
 
-    comparisons = compare_one_hot(texts, reviews.fresh, names, matrix, effort, options.seed)
+    comparisons = compare_one_hot(texts, reviews.fresh, every, effort, options.seed)
     print(report.on_one_hot(comparisons))
 
     curves = learning_curves(splits, glove, effort, options.seed)
@@ -108,16 +108,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def compare_one_hot(
     texts: list[list[str]],
     fresh: npt.NDArray[np.bool_],
-    names: list[str],
-    matrix: FloatArray,
+    every: WordVectors,
     effort: Effort,
     seed: int,
 ) -> list[Comparison]:
     """Train lookups and matmuls alike, on the commonest words of GloVe."""
     rows = max(effort.table_sizes)
-    vectors = np.zeros((rows, matrix.shape[1]), np.float32)
-    vectors[1:] = matrix[: rows - 1]  # row 0 is for unknown words
-    snippets = Snippets.encode(texts, fresh, names[: rows - 1])
+    vectors = np.zeros((rows, every.dim), np.float32)
+    vectors[1:] = every.matrix[: rows - 1]  # row 0 is for unknown words
+    words = Vocabulary(every.words[: rows - 1], padding=None)
+    snippets = Snippets.encode(texts, fresh, words)
     results = one_hot.compare(
         snippets, vectors, effort.table_sizes, steps=effort.timed_steps, seed=seed
     )
@@ -125,7 +125,7 @@ def compare_one_hot(
 
 
 def learning_curves(
-    splits: Sequence[Split], glove: WordVectors, effort: Effort, seed: int
+    splits: Sequence[Split], glove: Pretrained, effort: Effort, seed: int
 ) -> dict[Start, LearningCurve]:
     """Train from every start, with every number of snippets, on every split."""
     runs = list(product(Start, effort.training_sizes, enumerate(splits, start=seed)))
@@ -144,10 +144,10 @@ def learning_curves(
 
 
 def compare_words(
-    words: list[str],
+    words: Vocabulary,
     snippets: Snippets,
     split: Split,
-    glove: WordVectors,
+    glove: Pretrained,
     effort: Effort,
     seed: int,
 ) -> dict[str, Similarity]:
@@ -158,9 +158,10 @@ def compare_words(
         vectors[start.value] = run.classifier.bag.embeddings
     # Rarer words are left out as neighbours: training from scratch cannot place them.
     counts = np.bincount(snippets.ids, minlength=len(glove.known))
-    alphabetic = np.array([False, *(word.isalpha() for word in words)])
+    _, *names = words
+    alphabetic = np.array([False, *(word.isalpha() for word in names)])
     candidates = (counts >= 15) & alphabetic & glove.known
-    return {name: Similarity(words, table, candidates) for name, table in vectors.items()}
+    return {name: Similarity(names, table, candidates) for name, table in vectors.items()}
 
 
 def progress(items: Iterable[T], what: str, total: int) -> tqdm[T]:

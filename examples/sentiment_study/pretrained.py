@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import pyembed as pe
+from pyembed.vectors import Vocabulary, WordVectors
 
 from .classifier import BagClassifier, FloatArray
 from .snippets import UNKNOWN, Split
@@ -29,20 +30,19 @@ DENSE_RATE = {Start.SCRATCH: 0.01, Start.FROZEN: 0.03, Start.TUNED: 0.03}
 
 
 @dataclass(frozen=True)
-class WordVectors:
+class Pretrained:
     """Pretrained vectors of a vocabulary; row 0 is for unknown words."""
 
     vectors: FloatArray  # (rows, dim), zeros where a word has no pretrained vector
     known: npt.NDArray[np.bool_]  # (rows,), whether it has one
 
     @classmethod
-    def select(cls, words: list[str], names: list[str], matrix: FloatArray) -> WordVectors:
-        """Take the vectors of ``words`` out of a matrix whose rows are named by ``names``."""
-        row = {name: position for position, name in enumerate(names)}
-        found = np.array([-1, *(row.get(word, -1) for word in words)])
-        vectors = np.zeros((len(found), matrix.shape[1]), np.float32)
-        vectors[found >= 0] = matrix[found[found >= 0]]
-        return cls(vectors, found >= 0)
+    def select(cls, words: Vocabulary, glove: WordVectors) -> Pretrained:
+        """Take the vectors of a vocabulary."""
+        emb, coverage = glove.to_embedding(words)
+        known = np.ones(len(words), np.bool_)
+        known[[UNKNOWN, *coverage.missing_ids]] = False
+        return cls(emb.embeddings, known)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Trained:
 
 
 def train(
-    start: Start, split: Split, size: int | None, glove: WordVectors, *, steps: int, seed: int
+    start: Start, split: Split, size: int | None, glove: Pretrained, *, steps: int, seed: int
 ) -> Trained:
     """Train on ``size`` snippets drawn at random, or on all, and judge on the test films.
 
@@ -86,7 +86,7 @@ def train(
     return Trained(classifier, len(training), classifier.accuracy(test))
 
 
-def _make_bag(start: Start, glove: WordVectors, seed: int) -> pe.EmbeddingBag:
+def _make_bag(start: Start, glove: Pretrained, seed: int) -> pe.EmbeddingBag:
     if start is Start.SCRATCH:
         rows, dim = glove.vectors.shape
         return pe.EmbeddingBag(rows, dim, mode="mean", padding_idx=UNKNOWN, seed=seed)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from pyembed.vectors import Vocabulary
 
 # Words that a model has no vector for share this id: its bag skips them (padding_idx).
 UNKNOWN = 0
@@ -27,12 +28,6 @@ def tokenize(text: str) -> list[str]:
     return _TOKEN.findall(text.lower().replace("\u2019", "'"))
 
 
-def vocabulary(texts: Sequence[Sequence[str]]) -> list[str]:
-    """Return every word of the texts, commonest first; their ids count from 1."""
-    counts = Counter(word for text in texts for word in text)
-    return sorted(counts, key=lambda word: (-counts[word], word))
-
-
 @dataclass(frozen=True)
 class Snippets:
     """Labelled bags of word ids, end to end: the form that ``EmbeddingBag`` reads.
@@ -49,16 +44,10 @@ class Snippets:
         cls,
         texts: Sequence[Sequence[str]],
         fresh: npt.NDArray[np.bool_],
-        words: Sequence[str],
+        words: Vocabulary,
     ) -> Snippets:
-        """Look the words of each text up in a list of words: ids count from 1 in its order."""
-        ids = {word: position for position, word in enumerate(words, start=1)}
-        lengths = np.array([len(text) for text in texts], np.int64)
-        return cls(
-            ids=np.array([ids.get(word, UNKNOWN) for text in texts for word in text], np.int64),
-            offsets=np.cumsum(lengths) - lengths,
-            labels=fresh.astype(np.float32),
-        )
+        """Look the words of each text up."""
+        return cls(*words.encode_texts(texts), labels=fresh.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -40,7 +40,8 @@ def read_safetensors(
             if len(stored.shape) != axes or stored.dtype.str not in dtypes:
                 raise ValueError(f"{name} has shape {stored.shape} and dtype {stored.dtype}")
             if mmap:
-                return reader.mapped(name)
+                mapped = reader.mapped(name)
+                return mapped if mapped.flags.aligned else mapped.copy()
             made = np.empty(stored.shape, stored.dtype.newbyteorder("="))
             reader.read_into(name, made)
             return made

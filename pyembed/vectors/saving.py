@@ -129,7 +129,7 @@ def _write(wv: WordVectors, words: Words, kind: str, file: IO[bytes]) -> None:
     if kind != "glove":
         file.write(f"{len(wv)} {wv.dim}\n".encode())
     for start, stop in _blocks(wv):
-        rows = np.ascontiguousarray(wv.matrix[start:stop])
+        rows = np.require(wv.matrix[start:stop], requirements=["C", "A"])
         if kind == "word2vec-binary":
             pairs = zip(words[start:stop], rows.astype("<f4", copy=False), strict=True)
             file.write(b"".join(word.encode() + b" " + row.tobytes() for word, row in pairs))

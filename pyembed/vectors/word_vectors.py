@@ -117,7 +117,7 @@ class WordVectors:
         subwords: Subwords | None = None,
         index: _core.StringIndex | None = None,
     ) -> None:
-        if not isinstance(matrix, np.ndarray) or matrix.dtype.name not in _core.elements:
+        if not isinstance(matrix, np.ndarray) or str(matrix.dtype) not in _core.elements:
             what = getattr(matrix, "dtype", type(matrix).__name__)
             raise TypeError(f"matrix must be an array of {' or '.join(_core.elements)}, not {what}")
         if matrix.ndim != 2 or len(matrix) != len(words):
@@ -228,14 +228,14 @@ class WordVectors:
         rows = self.rows(strings).reshape(-1)
         missing = np.flatnonzero(rows < 0)
         if len(missing) == 0:
-            return ops.gather(self.matrix, rows)
+            return _rows_of(self.matrix, rows)
         names = Words.of(strings).take(missing)
         if self._subwords is None:
             place = "" if len(rows) == 1 else f" at position {missing[0]}"
             raise KeyError(f"{names[0]!r}{place} is none of the {len(self):,} words")
         found = np.empty((len(rows), self.dim), self.matrix.dtype)
         known = rows >= 0
-        found[known] = ops.gather(self.matrix, rows[known])
+        found[known] = _rows_of(self.matrix, rows[known])
         found[missing] = self._subwords.vectors(names)
         return found
 
@@ -293,7 +293,7 @@ class WordVectors:
             rows[lost] = self.rows([names[place].lower() for place in lost])
         weights = np.zeros((len(names), self.dim), self.matrix.dtype)
         known = np.flatnonzero(rows >= 0)
-        weights[known] = ops.gather(self.matrix, rows[known])
+        weights[known] = _rows_of(self.matrix, rows[known])
         special = [
             place for place in (vocabulary.padding_id, vocabulary.unknown_id) if place is not None
         ]
@@ -352,6 +352,13 @@ class WordVectors:
     def __repr__(self) -> str:
         more = ", with subwords" if self.has_subwords else ""
         return f"<WordVectors of {len(self):,} words, dim {self.dim}, {self.matrix.dtype}{more}>"
+
+
+def _rows_of(matrix: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return a copy of some rows of a matrix in any layout."""
+    if matrix.flags.aligned and matrix.strides[1] == matrix.itemsize:
+        return ops.gather(matrix, rows)
+    return np.take(matrix, rows, axis=0)
 
 
 def _counts(counts: Any, words: int) -> NDArray[np.int64]:

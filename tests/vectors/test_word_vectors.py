@@ -51,6 +51,27 @@ def test_a_vector_is_a_copy_and_the_matrix_is_shared():
     assert matrix[0, 0] == 3
 
 
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        np.asfortranarray,
+        lambda matrix: np.repeat(matrix, 2, axis=1)[:, ::2],
+        lambda matrix: np.frombuffer(b"x" + matrix.tobytes(), np.float32, offset=1).reshape(5, 2),
+    ],
+)
+def test_matrices_of_other_layouts(wv, laid_out, tmp_path):
+    other = WordVectors(WORDS, laid_out(wv.matrix))
+    assert other[["Cat", "the"]].tolist() == [[4, 5], [0, 1]]
+    emb, _ = other.to_embedding(Vocabulary(["Cat"], padding=None, unknown=None))
+    assert emb.embeddings.tolist() == [[4, 5]]
+    for name in ("a.vec", "a.npy", "a.safetensors"):
+        vectors.save(other, tmp_path / name)
+        assert vectors.load(tmp_path / name).matrix.tolist() == wv.matrix.tolist()
+    np.save(tmp_path / "a.npy", other.matrix)
+    mapped = vectors.load(tmp_path / "a.npy", mmap=True)
+    assert mapped["東京"].tolist() == [8, 9]
+
+
 def test_words_are_a_sequence(wv):
     words = wv.words
     assert words == WORDS
@@ -77,6 +98,7 @@ def test_words_are_a_sequence(wv):
         (["a"], np.zeros(1), ValueError, r"shape \(1, dim\)"),
         (["a"], np.zeros((1, 1), np.float16), TypeError, "float32 or float64, not float16"),
         (["a"], [[1.0]], TypeError, "not list"),
+        (["a"], np.zeros((1, 1), ">f4"), TypeError, "float32 or float64, not >f4"),
         ([1], np.zeros((1, 1)), TypeError, "is int"),
     ],
 )
