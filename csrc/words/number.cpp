@@ -23,6 +23,11 @@ constexpr double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8
                              1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 constexpr i64 largest_power = 22;  // all of these are doubles without rounding
 
+// Rounded: a product with one is off by a last place at the most.
+constexpr double fractions[] = {1e-0,  1e-1,  1e-2,  1e-3,  1e-4,  1e-5,  1e-6,  1e-7,
+                                1e-8,  1e-9,  1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15,
+                                1e-16, 1e-17, 1e-18, 1e-19, 1e-20, 1e-21, 1e-22};
+
 // The C library's, in the locale that has a point in numbers, whatever the program's is.
 #if defined(_WIN32)
 double library_number(const char* text, double) {
@@ -67,6 +72,40 @@ bool is_digit(char c) {
     return static_cast<unsigned char>(c - '0') <= 9;
 }
 
+// Digits at a time that need no branch each. Only where the lowest byte of a number is the first in memory.
+#if defined(_MSC_VER) || (defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+constexpr bool has_wide_digits = true;
+#else
+constexpr bool has_wide_digits = false;
+#endif
+constexpr i64 wide = 8;
+constexpr u64 powers_of_ten[] = {1, 10, 100, 1'000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
+
+int lowest_byte_set(u64 mask) {
+#if defined(_MSC_VER) && !defined(__clang__)
+    int byte = 0;
+    while ((mask >> (8 * byte) & 0xFF) == 0) ++byte;
+    return byte;
+#else
+    return __builtin_ctzll(mask) / 8;
+#endif
+}
+
+// How many of the next 8 characters are digits before one is none, and their number.
+int read_wide(const char* at, u64* number) {
+    u64 text;
+    std::memcpy(&text, at, sizeof(text));
+    u64 digits = text - 0x3030303030303030;
+    const u64 others = ((text + 0x4646464646464646) | digits) & 0x8080808080808080;
+    const int count = others == 0 ? static_cast<int>(wide) : lowest_byte_set(others);
+    if (count == 0) return 0;
+    digits <<= 8 * (wide - count);  // behind zeros
+    digits = digits * 10 + (digits >> 8);
+    constexpr u64 pairs = 0x000000FF000000FF;
+    *number = ((digits & pairs) * 0x000F424000000064 + (digits >> 16 & pairs) * 0x0000271000000001) >> 32;
+    return count;
+}
+
 // digits · 10^power where both are doubles without rounding: rounded once, so exact. Else false.
 bool quickly(const Decimal& decimal, double* number) {
     constexpr u64 exact = u64{1} << 53;
@@ -90,7 +129,8 @@ bool quickly(const Decimal& decimal, float* number) {
         value *= powers[decimal.power];
     } else {
         const i64 first = std::min(largest_power, -decimal.power);
-        value = value / powers[first] / powers[-decimal.power - first];
+        value *= fractions[first];
+        if (-decimal.power > first) value *= fractions[-decimal.power - first];
     }
     if (value < static_cast<double>(std::numeric_limits<float>::min()) ||
         value > static_cast<double>(std::numeric_limits<float>::max()) / 2)
@@ -225,6 +265,16 @@ const char* read_number(const char* text, const char* end, T* number) {
     bool has_digits = false;
     const auto read_digits = [&](bool is_fraction) {
         constexpr u64 most = 1'000'000'000'000'000'000;
+        while (has_wide_digits && end - at >= wide && decimal.digits < most / powers_of_ten[wide]) {
+            u64 more;
+            const int count = read_wide(at, &more);
+            if (count == 0) return;
+            has_digits = true;
+            decimal.digits = decimal.digits * powers_of_ten[count] + more;
+            decimal.power -= is_fraction ? count : 0;
+            at += count;
+            if (count < wide) return;
+        }
         for (; at < end && is_digit(*at); ++at) {
             has_digits = true;
             if (decimal.digits < most) {
