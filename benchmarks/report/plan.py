@@ -124,6 +124,8 @@ PLAN = (
     Part("growth", "growing tables", axis="table"),
     Part("threads", "1 thread and more", axis="threads"),
     Part("isa", "every kernel"),
+    Part("keys", "rows by key"),
+    Part("vectors", "files of word vectors"),
     Part("memory", "memory"),
     Part("onehot", "growing tables", {"rows": ONE_HOT}, axis="table"),
 )

@@ -86,6 +86,11 @@ def share_of_copy(**where: object) -> Reader:
     return lambda report: worst(_chosen(report, where), lambda one: one.of_copy)
 
 
+def share_of_row_reads(**where: object) -> Reader:
+    """The keys found in a second over prefetched reads of lines of the cache."""
+    return lambda report: worst(_chosen(report, where), lambda one: one.of_row_reads)
+
+
 def flatness(work: str) -> Reader:
     """That of the tables out of the cache; no figure if the largest table was skipped."""
 
@@ -120,6 +125,8 @@ OURS_OVER_TAKE = "np.take(out=, mode='clip'), ours over theirs"
 TORCH_BAG, FBGEMM_BAGS = "torch embedding_bag", ("FBGEMM TBE", "FBGEMM inference TBE")
 LAZY = over("lazy", **TRAINING)
 ONE, TWO = "1 thread", "2 threads"
+FIND, ENCODE = {"work": "find", "keys": 20_000_000}, {"work": "encode"}
+TEXT = {"file": "txt"}
 STEP_MEMORY = "memory of a step besides table and state"
 BATCH = "rows of its batch, at any table up to 3 GB"
 
@@ -182,6 +189,32 @@ TARGETS = (
     *(
         Target(f"2 threads, {work}", ONE, "threads", times(ONE, ours=TWO, work=work), 1.7)
         for work in ("gather", "scatter_add", "bag", "step")
+    ),
+    Target(
+        "integer keys found, 20 M of them",
+        "random lines of the cache",
+        "keys",
+        share_of_row_reads(**FIND),
+        0.7,
+        style=PERCENT,
+    ),
+    *(
+        Target(what, peer, job, times(peer, **where), goal)
+        for what, peer, job, where, goal in (
+            ("integer keys found, 20 M of them", "pandas", "keys", FIND, 15),
+            ("words encoded", "dict loop", "keys", ENCODE, 5),
+            ("words encoded", "pandas", "keys", ENCODE, 5),
+            ("word vectors read from text", "pandas", "vectors", TEXT, 1),
+            ("word vectors read from text", "gensim", "vectors", TEXT, 25),
+        )
+    ),
+    Target(
+        "word vectors read from text, ours over theirs",
+        "reading the bytes",
+        "vectors",
+        over("reading the bytes", **TEXT),
+        3,
+        at_most=True,
     ),
     Target(STEP_MEMORY, BATCH, "memory", memory_in_batches, 1.5, at_most=True),
     Target("lookup", "one-hot matrix product", "onehot", times("one-hot matrix"), 1),

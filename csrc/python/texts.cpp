@@ -105,7 +105,12 @@ void put_array(const py::array& array, const char* name, ByteList& bytes, TextsA
     const char kind = array.dtype().kind();
     out.shape = shape_of(array);
     if (kind == 'O') {
+#if defined(Py_GIL_DISABLED)
+        const py::tuple held(array.attr("ravel")().attr("tolist")());  // nobody changes it
+        PyObject* const* const data = PySequence_Fast_ITEMS(held.ptr());
+#else
         auto* const* const data = static_cast<PyObject* const*>(array.data());
+#endif
         put_objects([data](i64 i) { return data[i]; }, array.size(), name, bytes, out);
     } else if (kind == 'U') {
         put_fixed(static_cast<const char*>(array.data()), array.size(), array.itemsize() / 4, bytes, out);

@@ -66,10 +66,13 @@ class BoundReader {
         ReadWords words = std::exchange(reader_->words(), ReadWords());
         return py::make_tuple(bytes_array(std::move(words.bytes)), array_of(std::move(words.starts)));
     }
-    py::tuple words() const {
-        const ReadWords& words = reader_->words();
-        return py::make_tuple(bytes_array(std::vector<char>(words.bytes)),
-                              array_of(std::vector<i64>(words.starts)));
+    // Rows of the words in an index, which gets them all.
+    py::array_t<i64> insert_into(Strings& keys) const {
+        const Texts texts = reader_->words().texts();
+        py::array_t<i64> rows(texts.count);
+        i64* const out = rows.mutable_data();
+        keys.writing([&](TextIndex& index) { index.insert(texts, out); });
+        return rows;
     }
 
     py::array matrix(i64 dim) const {
@@ -117,7 +120,7 @@ void bind_reader(py::module_& module, const char* name) {
         .def("__len__", &Bound::count)
         .def("faults", &Bound::faults)
         .def("drop_repeated", &Bound::drop_repeated, py::arg("rows"))
-        .def("words", &Bound::words)
+        .def("insert_into", &Bound::insert_into, py::arg("index"))
         .def("take_words", &Bound::take_words)
         .def("matrix", &Bound::matrix, py::arg("dim"));
 }

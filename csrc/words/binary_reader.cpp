@@ -53,8 +53,7 @@ void BinaryReader<T>::add(const char* word, const char* end, const char* numbers
         words.bytes.insert(words.bytes.end(), word, end);
     else
         append_valid_utf8(word, end, words.bytes);
-    words.starts.push_back(static_cast<i64>(words.bytes.size()));
-    words.lines.push_back(this->lines_);
+    words.add_word(this->lines_);
     if (this->rows_.count() == reading.limit) this->is_done_ = true;
 }
 

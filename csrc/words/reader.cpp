@@ -38,7 +38,7 @@ void Reader<T>::drop_repeated(const i64* first_rows) {
         next += is_new;
         if (is_new || count++ >= static_cast<i64>(told_faults)) continue;
         const Texts all = words_.texts();
-        found.push_back({words_.lines[static_cast<std::size_t>(r)], 1, "the word was there before",
+        found.push_back({words_.lines.of(r), 1, "the word was there before",
                          std::vector<char>(all.begin(r), all.begin(r) + all.length(r))});
     }
     note(std::move(found), count);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <new>
 
@@ -42,14 +43,20 @@ void GrowingRows::filter(const std::vector<bool>& keep) {
     count_ = to;
 }
 
+i64 LinesOfRows::of(i64 row) const {
+    const auto after = std::upper_bound(starts_.begin(), starts_.end(), row,
+                                        [](i64 r, const Start& start) { return r < start.row; });
+    const Start& start = *std::prev(after);
+    return start.line + (row - start.row);
+}
+
 void ReadWords::keep(const std::vector<bool>& kept) {
     ReadWords some;
     const Texts all = texts();
     for (i64 t = 0; t < all.count; ++t) {
         if (!kept[static_cast<std::size_t>(t)]) continue;
         some.bytes.insert(some.bytes.end(), all.begin(t), all.begin(t) + all.length(t));
-        some.starts.push_back(static_cast<i64>(some.bytes.size()));
-        some.lines.push_back(lines[static_cast<std::size_t>(t)]);
+        some.add_word(lines.of(t));
     }
     *this = std::move(some);
 }

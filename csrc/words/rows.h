@@ -49,12 +49,34 @@ struct Fault {
 enum class Faults { strict, replace, skip };
 constexpr const char* faults_names[] = {"strict", "replace", "skip"};
 
+// Which line of the file each row comes from. Lines that lie behind one another take no memory.
+class LinesOfRows {
+  public:
+    void add(i64 row, i64 line) {
+        if (starts_.empty() || line - row != starts_.back().line - starts_.back().row)
+            starts_.push_back({row, line});
+    }
+    i64 of(i64 row) const;
+
+  private:
+    struct Start {
+        i64 row;
+        i64 line;
+    };
+    std::vector<Start> starts_;
+};
+
 struct ReadWords {
     std::vector<char> bytes;
     std::vector<i64> starts = {0};
-    std::vector<i64> lines;  // where each stands in the file
+    LinesOfRows lines;
 
     Texts texts() const { return {bytes.data(), starts.data(), static_cast<i64>(starts.size()) - 1}; }
+    // The last of the bytes become the word of the next row.
+    void add_word(i64 line) {
+        lines.add(static_cast<i64>(starts.size()) - 1, line);
+        starts.push_back(static_cast<i64>(bytes.size()));
+    }
     void keep(const std::vector<bool>& kept);
 };
 

@@ -56,8 +56,7 @@ i64 read_dictionary(const char* data, i64 n, i64 count, ReadWords& words, std::v
         const char* const stop = static_cast<const char*>(zero);
         if (stop == nullptr || end - stop < behind) break;
         words.bytes.insert(words.bytes.end(), at, stop);
-        words.starts.push_back(static_cast<i64>(words.bytes.size()));
-        words.lines.push_back(i + 1);
+        words.add_word(i + 1);
         i64 seen;
         std::memcpy(&seen, stop + 1, sizeof(seen));
         counts.push_back(seen);

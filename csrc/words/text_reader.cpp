@@ -172,8 +172,7 @@ class BlockReader {
             append_valid_utf8(line, end, bytes);
         else
             bytes.insert(bytes.end(), line, end);
-        block_.words.starts.push_back(static_cast<i64>(bytes.size()));
-        block_.words.lines.push_back(block_.lines);
+        block_.words.add_word(block_.lines);
         ++block_.rows;
     }
 
@@ -214,12 +213,10 @@ std::vector<Block<T>> cut(const char* data, const char* end) {
 }
 
 void append(const ReadWords& from, i64 count, i64 line, ReadWords& to) {
-    const i64 offset = to.starts.back();
-    to.bytes.insert(to.bytes.end(), from.bytes.begin(),
-                    from.bytes.begin() + from.starts[static_cast<std::size_t>(count)]);
+    const Texts texts = from.texts();
     for (i64 r = 0; r < count; ++r) {
-        to.starts.push_back(offset + from.starts[static_cast<std::size_t>(r) + 1]);
-        to.lines.push_back(line + from.lines[static_cast<std::size_t>(r)]);
+        to.bytes.insert(to.bytes.end(), texts.begin(r), texts.begin(r) + texts.length(r));
+        to.add_word(line + from.lines.of(r));
     }
 }
 

@@ -17,7 +17,7 @@ from pyembed.vectors._words import Words, as_strings
 from pyembed.vectors.vocabulary import Vocabulary
 from pyembed.vectors.word_vectors import WordVectors
 
-_WINDOW = 8 << 20  # bytes that are read at once; and the longest line
+_WINDOW = 4 << 20  # bytes that are read at once; and the longest line
 
 
 def load(
@@ -194,7 +194,7 @@ def _of_rows(
         _feed(source, reader)
     _refuse(reader, rows, errors)
     index = _core.StringIndex()
-    first_rows = index.insert_bytes(*reader.words())
+    first_rows = reader.insert_into(index)
     if len(index) < len(reader):
         reader.drop_repeated(first_rows)
         _refuse(reader, rows, errors)

@@ -78,7 +78,7 @@ INPUTS = {
     "fixed width": np.array,
     "fixed width, swapped": lambda words: np.array(words).astype(">U9"),
 }
-if hasattr(np.dtypes, "StringDType"):
+if hasattr(getattr(np, "dtypes", None), "StringDType"):  # NumPy 2
     INPUTS["StringDType"] = lambda words: np.array(words, np.dtypes.StringDType())
 
 

@@ -196,6 +196,17 @@ def test_a_faulty_line(line, load):
         check(wv, ["a", *between, "c"], [[1, 2], *([row] if between else []), [3, 4]])
 
 
+@pytest.mark.parametrize("keep", [None, ["a", "c"]])
+def test_lines_of_repeated_words_count_those_left_out(keep, load):
+    text = b"a 1\n\n \nb 2\nc 4\nb 5\n\nc 3\n"
+    line = 6 if keep is None else 8
+    with pytest.raises(ValueError, match=f"line {line}, column 1: '.' the word was there before"):
+        load(text, keep=keep)
+    with pytest.warns(UserWarning, match="left out; line"):
+        wv = load(text, keep=keep, errors="skip")
+    check(wv, *((["a", "b", "c"], [[1], [2], [4]]) if keep is None else (["a", "c"], [[1], [4]])))
+
+
 def test_many_faults(load):
     text = b"5 2\na 1 2\nb\xff\xc3\xa9 nan x\nc 3\nd 5 6\na 7 8\n"
     with pytest.warns(UserWarning, match="5 faults were mended or left out; line 3, column 5"):
