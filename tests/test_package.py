@@ -102,7 +102,7 @@ def test_the_memory_of_a_dead_result_is_used_again_and_that_of_a_live_one_is_not
 
 @pytest.mark.parametrize(
     ("name", "needs"),
-    [("torch", "PyTorch: pip install torch"), ("keras", "Keras 3: pip install 'keras>=3.5'")],
+    [("torch", "PyTorch: pip install torch"), ("keras", "Keras 3: pip install 'keras>=3.10'")],
 )
 def test_without_a_framework_its_part_says_what_it_needs(tmp_path, name, needs):
     done = subprocess.run(

@@ -14,7 +14,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "keras":
         raise
-    raise ImportError("pyembed.keras needs Keras 3: pip install 'keras>=3.5'") from None
+    raise ImportError("pyembed.keras needs Keras 3: pip install 'keras>=3.10'") from None
 
 from pyembed.keras import _versions
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from pyembed.keras._backend import IS_FUNCTIONAL
 from pyembed.keras._clipping import NONE, Clipping
 
 _REFUSED = {
@@ -33,12 +34,30 @@ def clipping_of(model: Any, layer: str) -> Clipping:
             "not told to the table: compile with auto_scale_loss=False, or use the dtype policy "
             "'mixed_bfloat16'"
         )
-    for name, why in _REFUSED.items():
-        if getattr(optimizer, name, None):
+    parts = getattr(optimizer, "optimizers", ())
+    if parts and IS_FUNCTIONAL:
+        raise ValueError(
+            f"{layer} with optimizer= cannot be trained with several optimizers on this backend, "
+            "where they do not know its variable: compile with one"
+        )
+    for one in (optimizer, *parts):
+        for name, why in _REFUSED.items():
+            if getattr(one, name, None):
+                raise ValueError(
+                    f"{layer} with optimizer= cannot be trained with {name}="
+                    f"{getattr(one, name)!r} in the optimizer that compile was given: {why}"
+                )
+    for one in parts:
+        clipping = _clipping(one)
+        if clipping != NONE:
             raise ValueError(
-                f"{layer} with optimizer= cannot be trained with {name}="
-                f"{getattr(optimizer, name)!r} in the optimizer that compile was given: {why}"
+                f"{layer} with optimizer= cannot be trained with {clipping} in one of several "
+                "optimizers: give it to none of them"
             )
+    return _clipping(optimizer)
+
+
+def _clipping(optimizer: Any) -> Clipping:
     return Clipping(
         getattr(optimizer, "clipnorm", None),
         getattr(optimizer, "clipvalue", None),

@@ -87,6 +87,11 @@ class TrainedTable:
         RuntimeError
             If there are no such gradients.
         """
+        if not np.isfinite(signal).all():
+            raise RuntimeError(
+                f"the table's gradients cannot be told from the signal {signal}: an optimizer that "
+                "accumulates gradients cannot make the steps of a table"
+            )
         if not np.any(signal):
             return
         taken, factor = self._queue.take(signal)

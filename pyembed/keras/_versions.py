@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 BACKENDS = ("torch", "tensorflow", "jax", "numpy")
-OLDEST = (3, 5)  # the first whose optimizers let a variable take its gradient itself
+OLDEST = (3, 10)  # before, optimizers keep state for every variable
 
 
 def check(keras: Any) -> None:

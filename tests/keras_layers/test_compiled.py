@@ -73,6 +73,39 @@ def test_what_cannot_be_done_to_a_table_s_gradient_is_refused(rng, arguments, me
     assert steps(layer) == 3
 
 
+def test_several_optimizers_train_the_model(rng):
+    if not hasattr(keras.optimizers, "MultiOptimizer"):
+        pytest.skip("a newer Keras's")
+
+    def of(**arguments):
+        parts = {".*kernel": keras.optimizers.SGD(0.5, **arguments)}
+        default = keras.optimizers.SGD(0.5)
+        return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(default, parts))
+
+    if BACKEND == "jax":
+        model = regression(TRAINED(ROWS, DIM))
+        model.compile(of(), "mse")
+        with pytest.raises(ValueError, match="cannot be trained with several optimizers"):
+            fit(model, *data(rng))
+        return
+    ours, theirs = both(rng, of)
+    assert_close(ours.get_weights()[0], theirs.get_weights()[0], rtol=1e-4, atol=1e-5)
+    for arguments in ({"global_clipnorm": 1.0}, {"clipnorm": 1.0}):
+        model = regression(TRAINED(ROWS, DIM))
+        model.compile(of(**arguments), "mse")
+        with pytest.raises(ValueError, match=r"clipnorm=1\.0"):
+            fit(model, *data(rng))
+
+
+def test_an_optimizer_that_accumulates_in_a_loop_of_the_user_s_own_is_refused(rng):
+    layer = Embedding(ROWS, 2, optimizer=functools.partial(pe.SparseSGD))
+    layer.build()
+    before = layer.get_weights()[0]
+    with pytest.raises(RuntimeError, match="accumulates gradients cannot make the steps"):
+        layer._trained.step(np.full(2, np.inf, "float32"))
+    np.testing.assert_array_equal(layer.get_weights()[0], before)
+
+
 def test_dynamic_loss_scaling_is_refused(rng):
     model = regression(TRAINED(ROWS, DIM, dtype="mixed_float16"))
     model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "mse")

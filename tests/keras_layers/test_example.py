@@ -87,8 +87,8 @@ class Backend:
 @pytest.mark.parametrize(
     ("version", "backend", "message"),
     [
-        ("3.4.1", "torch", r"needs Keras 3.5 or later, not 3.4.1: pip install 'keras>=3.5'"),
-        ("2.15.0", "tensorflow", "needs Keras 3.5 or later, not 2.15.0"),
+        ("3.9.2", "torch", r"needs Keras 3.10 or later, not 3.9.2: pip install 'keras>=3.10'"),
+        ("2.15.0", "tensorflow", "needs Keras 3.10 or later, not 2.15.0"),
         ("3.15.1", "openvino", r"'openvino': set KERAS_BACKEND to one of torch, tensorflow, jax"),
     ],
 )

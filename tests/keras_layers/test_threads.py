@@ -7,9 +7,8 @@ from keras_layers.helpers import BACKEND, DIM, ROWS, TRAINED, data, fit, regress
 from pyembed.keras._clipping import NONE
 from pyembed.keras._queue import Queue
 
-pytestmark = pytest.mark.skipif(BACKEND != "torch", reason="where the backend tells its threads")
 
-
+@pytest.mark.skipif(BACKEND != "torch", reason="where the backend tells its threads")
 def test_a_second_fit_in_another_thread_is_refused(rng):
     layer = TRAINED(ROWS, DIM)
     model = regression(layer)
