@@ -152,7 +152,7 @@ def test_non_neg(dtype, rng):
     np.testing.assert_array_equal(ours(w), theirs(tf.constant(w)).numpy(), strict=True)
 
 
-@pytest.mark.parametrize("shape", [(5, 3), (3, 10), (4, 4)])
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4)])
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [("Zeros", {}), ("Ones", {}), ("Constant", {"value": -2.5}), ("Identity", {"gain": 2.5})],
