@@ -123,6 +123,19 @@ def made_up():
             for at in both
             for name in work
         ],
+        "keys": [
+            measured({"pyembed": 1e-5, "pandas": 2e-4}, {"work": "find", "keys": 20_000_000}),
+            *(
+                measured(
+                    {"pyembed": 1, "pandas": 9, "dict loop": 8}, {**at, "work": "encode", "keys": 9}
+                )
+                for at in both
+            ),
+        ],
+        "vectors": [
+            measured({"pyembed": 1, name: times}, {"file": "txt"})
+            for name, times in (("pandas", 3), ("gensim", 30), ("reading the bytes", 0.4))
+        ],
         "onehot": [measured({"pyembed": 1, "one-hot matrix": 99})],
     }
     axes = {"growth": "table", "threads": "threads"}
