@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import os
-import struct
 import sys
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from pyembed.io._errors import naming
 from pyembed.io._replacing import check_regular
 
+if TYPE_CHECKING:
+    import zipfile
+
 HEAD = 1 << 20  # bytes that the format is told by
 _SECONDS = 3.0  # after which progress is shown
-# What the readers of compressed files raise; of those that Python cannot read, NotImplementedError.
-_DAMAGE = (
-    *(EOFError, zlib.error, lzma.LZMAError, struct.error),
-    *(zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError),
-)
 
 
 class Source:
@@ -115,8 +108,24 @@ class Source:
 def _telling_damage() -> Iterator[None]:
     try:
         yield
-    except _DAMAGE as error:
-        raise ValueError(f"it is damaged or cut short: {error}") from None
+    except Exception as error:
+        if isinstance(error, _damage()):
+            raise ValueError(f"it is damaged or cut short: {error}") from None
+        raise
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """Return what the readers of compressed files raise; these are imported when one is read."""
+    import gzip
+    import lzma
+    import struct
+    import zipfile
+    import zlib
+
+    return (
+        *(EOFError, zlib.error, lzma.LZMAError, struct.error),
+        *(zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError),
+    )
 
 
 @contextmanager
@@ -150,6 +159,9 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
 
 @contextmanager
 def _uncompressed(given: str, raw: Any, magic: bytes, member: str | None) -> Iterator[Source]:
+    import gzip
+    import zipfile
+
     if magic[:2] == b"\x1f\x8b":
         with gzip.GzipFile(fileobj=raw) as file:
             yield Source(given, cast(IO[bytes], file), raw, likely_size=_size_of_gzip(raw))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Iterator
 from typing import IO, cast
@@ -74,6 +73,8 @@ def save(wv: WordVectors, path: str | os.PathLike[str], *, format: str = "auto")
         if name == given:
             _write(wv, words, kind, file)
             return None
+        import gzip
+
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
             _write(wv, words, kind, cast(IO[bytes], packed))
     return None
