@@ -74,7 +74,7 @@ void put_objects(ObjectAt object, i64 n, const char* name, ByteList& bytes, Text
         if (i + objects_ahead < n) fetch_object(object(i + objects_ahead));
         PyObject* const text = object(i);
         if (text == nullptr || !PyUnicode_Check(text)) {
-            const py::handle type = text == nullptr ? py::none().get_type() : py::type::handle_of(text);
+            const auto type = py::type::handle_of(text == nullptr ? Py_None : text);
             throw py::type_error(std::string(name) + " must be strings, but the one at position " +
                                  position_text(i, out.shape) + " is " +
                                  py::str(type.attr("__name__")).cast<std::string>());

@@ -97,13 +97,13 @@ std::unique_ptr<BoundReader<T>> make_reader(bool is_text, i64 dim, i64 first, st
                                             i64 file_bytes) {
     constexpr i64 most = std::numeric_limits<std::int32_t>::max();
     if (dim < 1 || dim > most) throw py::value_error("dim=" + std::to_string(dim) + " is no length of a row");
-    const Reading reading{dim, limit.value_or(std::numeric_limits<i64>::max()), faults_argument(errors),
-                          keep ? &keep->index : nullptr, file_bytes};
+    const ReadingOptions options{dim, limit.value_or(std::numeric_limits<i64>::max()),
+                                 faults_argument(errors), keep ? &keep->index : nullptr, file_bytes};
     std::unique_ptr<Reader<T>> reader;
     if (is_text)
-        reader = std::make_unique<TextReader<T>>(reading, first);
+        reader = std::make_unique<TextReader<T>>(options, first);
     else
-        reader = std::make_unique<BinaryReader<T>>(reading, first);
+        reader = std::make_unique<BinaryReader<T>>(options, first);
     return std::make_unique<BoundReader<T>>(std::move(reader), std::move(keep));
 }
 

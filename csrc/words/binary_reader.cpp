@@ -22,28 +22,28 @@ void BinaryReader<T>::add_fault(i64 byte, const char* what, const char* text, co
 
 template <class T>
 void BinaryReader<T>::add(const char* word, const char* end, const char* numbers) {
-    const Reading& reading = this->reading_;
+    const ReadingOptions& options = this->options_;
     const i64 byte = this->bytes_;
-    if (reading.keep != nullptr) {
+    if (options.keep != nullptr) {
         const i64 starts[] = {0, end - word};
         i64 row;
-        reading.keep->find({word, starts, 1}, 0, 1, &row);
+        options.keep->find({word, starts, 1}, 0, 1, &row);
         if (row == no_row) return;
     }
     const bool is_valid = first_invalid_utf8(word, end) == end;
     if (!is_valid || word == end) {
         add_fault(byte, word == end ? "begins with a blank, where its word should be" : "is no valid UTF-8",
                   word, end);
-        if (reading.faults != Faults::replace || word == end) return;
+        if (options.faults != Faults::replace || word == end) return;
     }
     const i64 r = this->rows_.count();
     this->rows_.add(1, this->rows_expected(r + 1));
-    for (i64 d = 0; d < reading.dim; ++d) {
+    for (i64 d = 0; d < options.dim; ++d) {
         float number;
         std::memcpy(&number, numbers + d * static_cast<i64>(sizeof(float)), sizeof(float));
         if (!std::isfinite(number)) {
             add_fault(byte, "has a number that is not finite", word, end);
-            if (reading.faults != Faults::replace) return this->rows_.drop_last();
+            if (options.faults != Faults::replace) return this->rows_.drop_last();
             number = 0.0f;
         }
         this->row(r)[d] = static_cast<T>(number);
@@ -54,13 +54,13 @@ void BinaryReader<T>::add(const char* word, const char* end, const char* numbers
     else
         append_valid_utf8(word, end, words.bytes);
     words.add_word(this->lines_);
-    if (this->rows_.count() == reading.limit) this->is_done_ = true;
+    if (this->rows_.count() == options.limit) this->is_done_ = true;
 }
 
 template <class T>
 i64 BinaryReader<T>::feed(const char* data, i64 n, bool is_last) {
     const char* const end = data + n;
-    const i64 row_bytes = this->reading_.dim * static_cast<i64>(sizeof(float));
+    const i64 row_bytes = this->options_.dim * static_cast<i64>(sizeof(float));
     const char* at = data;
     while (!this->is_done_) {
         const char* word = at;

@@ -14,16 +14,16 @@ void Reader<T>::note(std::vector<Fault>&& faults, i64 count) {
     fault_count_ += count;
     for (Fault& fault : faults)
         if (faults_.size() < told_faults) faults_.push_back(std::move(fault));
-    if (count > 0 && reading_.faults == Faults::strict) is_done_ = true;
+    if (count > 0 && options_.faults == Faults::strict) is_done_ = true;
 }
 
 // As many as the bytes read so far had, for all bytes, and a little more.
 template <class T>
 i64 Reader<T>::rows_expected(i64 so_far) const {
-    if (bytes_ == 0 || reading_.file_bytes <= bytes_) return 0;
-    const double share = static_cast<double>(reading_.file_bytes) / static_cast<double>(bytes_);
+    if (bytes_ == 0 || options_.file_bytes <= bytes_) return 0;
+    const double share = static_cast<double>(options_.file_bytes) / static_cast<double>(bytes_);
     const double rows = 1.01 * share * static_cast<double>(so_far) + 64;
-    return std::min(reading_.limit, static_cast<i64>(std::min(rows, 1e15)));
+    return std::min(options_.limit, static_cast<i64>(std::min(rows, 1e15)));
 }
 
 template <class T>
@@ -42,7 +42,7 @@ void Reader<T>::drop_repeated(const i64* first_rows) {
                          std::vector<char>(all.begin(r), all.begin(r) + all.length(r))});
     }
     note(std::move(found), count);
-    if (count == 0 || reading_.faults == Faults::strict) return;
+    if (count == 0 || options_.faults == Faults::strict) return;
     rows_.filter(keep);
     words_.keep(keep);
 }

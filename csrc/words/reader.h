@@ -9,7 +9,7 @@
 namespace pyembed {
 
 // How a file is read, whatever its format.
-struct Reading {
+struct ReadingOptions {
     i64 dim;    // numbers of a row
     i64 limit;  // rows that are read at the most
     Faults faults;
@@ -20,8 +20,8 @@ struct Reading {
 template <class T>
 class Reader {
   public:
-    explicit Reader(const Reading& reading)
-        : reading_(reading), rows_(reading.dim * static_cast<i64>(sizeof(T))) {}
+    explicit Reader(const ReadingOptions& options)
+        : options_(options), rows_(options.dim * static_cast<i64>(sizeof(T))) {}
     virtual ~Reader() = default;
 
     // Reads as much as is whole of the next bytes; returns how much that is. The rest is to be given again,
@@ -48,7 +48,7 @@ class Reader {
     i64 rows_expected(i64 so_far) const;
     T* row(i64 r) { return reinterpret_cast<T*>(rows_.row(r)); }
 
-    const Reading reading_;
+    const ReadingOptions options_;
     GrowingRows rows_;
     ReadWords words_;
     std::vector<Fault> faults_;
@@ -64,7 +64,9 @@ class Reader {
 template <class T>
 class TextReader : public Reader<T> {
   public:
-    TextReader(const Reading& reading, i64 first_line) : Reader<T>(reading) { this->lines_ = first_line - 1; }
+    TextReader(const ReadingOptions& options, i64 first_line) : Reader<T>(options) {
+        this->lines_ = first_line - 1;
+    }
     i64 feed(const char* data, i64 n, bool is_last) override;
 };
 
@@ -74,7 +76,7 @@ template <class T>
 class BinaryReader : public Reader<T> {
   public:
     // `offset`: where the first row begins in the file
-    BinaryReader(const Reading& reading, i64 offset) : Reader<T>(reading) { this->bytes_ = offset; }
+    BinaryReader(const ReadingOptions& options, i64 offset) : Reader<T>(options) { this->bytes_ = offset; }
     i64 feed(const char* data, i64 n, bool is_last) override;
 
   private:

@@ -74,7 +74,7 @@ struct Block {
 template <class T>
 class BlockReader {
   public:
-    BlockReader(Block<T>& block, const Reading& reading) : block_(block), reading_(reading) {}
+    BlockReader(Block<T>& block, const ReadingOptions& options) : block_(block), options_(options) {}
 
     void read() {
         // A number takes a digit and a blank, also those of a line that turns out to be too short.
@@ -85,7 +85,7 @@ class BlockReader {
             const char* const end = found != nullptr ? static_cast<const char*>(found) : block_.end;
             ++block_.lines;
             read_line(line, trimmed(line, end));
-            if (block_.fault_count > 0 && reading_.faults == Faults::strict) return;
+            if (block_.fault_count > 0 && options_.faults == Faults::strict) return;
             line = std::min(end + 1, block_.end);
         }
     }
@@ -97,40 +97,40 @@ class BlockReader {
         ++block_.entries;
         if (is_blank(*line)) return note(line, "begins with a blank, where its word should be", line, end);
         const char* word = field_end(line, end);
-        if (reading_.keep != nullptr && !is_kept(line, word)) {
+        if (options_.keep != nullptr && !is_kept(line, word)) {
             // Unless it has blanks in it.
-            if (count_fields(line, end) <= reading_.dim + 1) return;
+            if (count_fields(line, end) <= options_.dim + 1) return;
             word = word_end(line, end);
             if (!is_kept(line, word)) return;
         }
         if (!read_numbers(word, end, false)) {
             const i64 fields = count_fields(line, end);
-            if (fields < reading_.dim + 1) return note_fields(line, end, fields);
-            if (fields > reading_.dim + 1) word = word_end(line, end);
+            if (fields < options_.dim + 1) return note_fields(line, end, fields);
+            if (fields > options_.dim + 1) word = word_end(line, end);
             if (!read_numbers(word, end, true)) return;
         }
         keep_word(line, word);
     }
 
     const char* word_end(const char* line, const char* end) const {
-        const char* const numbers = last_fields(line, end, reading_.dim);
+        const char* const numbers = last_fields(line, end, options_.dim);
         return trimmed(line, numbers);
     }
 
     bool is_kept(const char* word, const char* end) const {
         const i64 starts[] = {0, end - word};
         i64 row;
-        reading_.keep->find({word, starts, 1}, 0, 1, &row);
+        options_.keep->find({word, starts, 1}, 0, 1, &row);
         return row != no_row;
     }
 
-    T* next_row() { return block_.numbers.template as<T>() + block_.rows * reading_.dim; }
+    T* next_row() { return block_.numbers.template as<T>() + block_.rows * options_.dim; }
 
     // Whether `dim` numbers and nothing else follow the word. `tells`: what is wrong is noted, and mended
     // where that is wanted.
     bool read_numbers(const char* at, const char* end, bool tells) {
         T* const row = next_row();
-        for (i64 d = 0; d < reading_.dim; ++d) {
+        for (i64 d = 0; d < options_.dim; ++d) {
             at = skip_blanks(at, end);
             const char* const after = at < end ? read_number(at, end, row + d) : nullptr;
             if (after != nullptr && (after == end || is_blank(*after)) && std::isfinite(row[d])) {
@@ -141,7 +141,7 @@ class BlockReader {
             const char* const stop = field_end(at, end);
             note(at, after == stop ? "is beyond the numbers that the dtype has" : what_is(at, stop), at,
                  stop);
-            if (reading_.faults != Faults::replace) return false;
+            if (options_.faults != Faults::replace) return false;
             row[d] = T{};
             at = stop;
         }
@@ -150,9 +150,8 @@ class BlockReader {
 
     static const char* what_is(const char* at, const char* stop) {
         char lower[8] = {};
-        const i64 n = std::min<i64>(stop - at, 7);
-        std::transform(at, at + n, lower,
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+        for (int i = 0; i < 7 && at + i < stop; ++i)
+            lower[i] = at[i] >= 'A' && at[i] <= 'Z' ? static_cast<char>(at[i] + 32) : at[i];
         const char* const name = lower[0] == '-' || lower[0] == '+' ? lower + 1 : lower;
         if (std::strncmp(name, "nan", 3) == 0 || std::strncmp(name, "inf", 3) == 0) return "is not finite";
         if (std::find(at, stop, ',') != stop) return "is no number (are its decimals behind a comma?)";
@@ -165,7 +164,7 @@ class BlockReader {
         const char* const invalid = first_invalid_utf8(line, end);
         if (invalid != end) {
             note(invalid, "is no valid UTF-8", line, end);
-            if (reading_.faults != Faults::replace) return;
+            if (options_.faults != Faults::replace) return;
         }
         std::vector<char>& bytes = block_.words.bytes;
         if (invalid != end)
@@ -190,7 +189,7 @@ class BlockReader {
     }
 
     Block<T>& block_;
-    const Reading& reading_;
+    const ReadingOptions& options_;
     const char* line_ = nullptr;
 };
 
@@ -224,7 +223,7 @@ void append(const ReadWords& from, i64 count, i64 line, ReadWords& to) {
 
 template <class T>
 i64 TextReader<T>::feed(const char* data, i64 n, bool is_last) {
-    const Reading& reading = this->reading_;
+    const ReadingOptions& options = this->options_;
     const char* end = data + n;
     if (!is_last)
         while (end > data && end[-1] != '\n') --end;
@@ -233,7 +232,7 @@ i64 TextReader<T>::feed(const char* data, i64 n, bool is_last) {
     const i64 count = static_cast<i64>(blocks.size());
     parallel_blocks(count, 1, threads_for(8 * n), [&](i64 b, i64, int) {
         try {
-            BlockReader<T>(blocks[static_cast<std::size_t>(b)], reading).read();
+            BlockReader<T>(blocks[static_cast<std::size_t>(b)], options).read();
         } catch (const std::bad_alloc&) {
             is_refused = true;
         }
@@ -248,10 +247,10 @@ i64 TextReader<T>::feed(const char* data, i64 n, bool is_last) {
             block.rows = 0;
             continue;
         }
-        block.rows = std::min(block.rows, reading.limit - rows);
+        block.rows = std::min(block.rows, options.limit - rows);
         append(block.words, block.rows, this->lines_, this->words_);
         rows += block.rows;
-        if (rows == reading.limit) {
+        if (rows == options.limit) {
             this->is_done_ = true;  // what is wrong further down is not looked at
             continue;
         }
@@ -264,7 +263,7 @@ i64 TextReader<T>::feed(const char* data, i64 n, bool is_last) {
     // A copy is a fraction of the reading: another wait for all threads would take as long.
     i64 r = before;
     for (const Block<T>& block : blocks) {
-        std::copy_n(block.numbers.template as<T>(), block.rows * reading.dim, this->row(r));
+        std::copy_n(block.numbers.template as<T>(), block.rows * options.dim, this->row(r));
         r += block.rows;
     }
     return end - data;
