@@ -322,9 +322,8 @@ def limit_memory():
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def attack(folder, seed, cases, until):
-    """Run cases until a time; return how often what came of them."""
-    files = Attack(folder)
+def attack(files, folder, seed, cases, until):
+    """Run cases until a time; return how many there were, and how often what came of them."""
     limit_memory()
     counts, number = Counter(), 0
     for case in cases:
@@ -336,25 +335,26 @@ def attack(folder, seed, cases, until):
     return number, counts
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(about, make, script):
+    """Run the attack that ``make(folder)`` returns, in a process of its own."""
+    parser = argparse.ArgumentParser(description=about.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", type=int, help="run this one alone")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # in the child
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args()
     if arguments.folder is not None:
         faulthandler.enable()
         cases = iter(range(2**62)) if arguments.case is None else [arguments.case]
         until = time.monotonic() + 60 * arguments.minutes
-        number, counts = attack(arguments.folder, arguments.seed, cases, until)
+        files = make(arguments.folder)
+        number, counts = attack(files, arguments.folder, arguments.seed, cases, until)
         for what, count in sorted(counts.items()):
             print(f"{count:8} {what}")
         print(f"{number} files: each loads or is refused, with seed {arguments.seed}")
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        given = sys.argv[1:] if argv is None else list(argv)
-        command = [sys.executable, os.path.abspath(__file__), *given, "--folder", folder]
+        command = [sys.executable, os.path.abspath(script), *sys.argv[1:], "--folder", folder]
         done = subprocess.run(
             command, cwd=folder, check=False, timeout=60 * arguments.minutes + 120
         )
@@ -366,4 +366,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, Attack, __file__))

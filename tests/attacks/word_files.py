@@ -9,22 +9,16 @@ message of great length, a load that takes long, or the end of the process. It i
 case, which ``--case`` runs alone.
 """
 
-import argparse
-import faulthandler
 import gzip
 import io
-import os
-import subprocess
 import sys
-import tempfile
 import time
 import warnings
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from files import CHARACTERS, SECONDS, cut, flipped, limit_memory, noise, nothing, pieces
+from files import CHARACTERS, SECONDS, cut, flipped, main, noise, nothing, pieces
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -120,7 +114,7 @@ class Attack:
         self.originals = originals(folder)
 
     def run(self, seed, case):
-        """Run a case; return what came of it, or raise AssertionError."""
+        """Run a case; return what came of it, in a list, or raise AssertionError."""
         rng = np.random.default_rng([seed, case])
         name = list(self.originals)[rng.integers(len(self.originals))]
         damage = DAMAGE[rng.integers(len(DAMAGE))]
@@ -142,7 +136,7 @@ class Attack:
         assert len(message) < CHARACTERS, f"a message of {len(message)} characters"
         took = time.perf_counter() - began
         assert took < SECONDS, f"it took {took:.1f} s"
-        return f"{name}, {damage.__name__}: {result}"
+        return [f"{name}, {damage.__name__}: {result}"]
 
 
 def use(wv, given, is_checked):
@@ -162,47 +156,5 @@ def use(wv, given, is_checked):
         assert wv["unseen word"].shape == (wv.dim,)
 
 
-def attack(folder, seed, cases, until):
-    """Run cases until a time; return how often what came of them."""
-    files = Attack(folder)
-    limit_memory()
-    counts = Counter()
-    for case in cases:
-        if time.monotonic() >= until:
-            break
-        (folder / "case").write_text(str(case))
-        counts[files.run(seed, case)] += 1
-    return counts
-
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--case", type=int, help="run this one alone")
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # in the child
-    arguments = parser.parse_args(argv)
-    if arguments.folder is not None:
-        faulthandler.enable()
-        cases = iter(range(2**62)) if arguments.case is None else [arguments.case]
-        until = time.monotonic() + 60 * arguments.minutes
-        counts = attack(arguments.folder, arguments.seed, cases, until)
-        for what, count in sorted(counts.items()):
-            print(f"{count:8} {what}")
-        print(f"{counts.total()} files: each loads or is refused, with seed {arguments.seed}")
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        given = sys.argv[1:] if argv is None else list(argv)
-        command = [sys.executable, os.path.abspath(__file__), *given, "--folder", folder]
-        done = subprocess.run(
-            command, cwd=folder, check=False, timeout=60 * arguments.minutes + 120
-        )
-        if done.returncode != 0:
-            case = Path(folder, "case")
-            number = case.read_text() if case.exists() else "none"
-            print(f"a fault: --seed {arguments.seed} --case {number}", file=sys.stderr)
-        return min(abs(done.returncode), 1)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, Attack, __file__))
