@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HEAD = 1 << 20  # bytes that the format is told by
 _SECONDS = 3.0  # after which progress is shown
+_REST = 0.2  # seconds between two times
 
 
 class Source:
@@ -92,7 +93,7 @@ class Source:
     def _show(self) -> None:
         """Show on a terminal how far it has come, if that takes long."""
         now = time.monotonic()
-        if now - self._began < _SECONDS or now - self._shown < 0.2 or not sys.stderr.isatty():
+        if now - self._began < _SECONDS or now - self._shown < _REST or not sys.stderr.isatty():
             return
         self._shown = now
         share = self._raw.tell() / max(self._raw_size, 1)
