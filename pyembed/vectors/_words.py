@@ -147,9 +147,13 @@ def words_of(text: Any, tokenize: Tokenize | None) -> Sequence[str]:
     """Return the words of a text: a str, or words already."""
     if isinstance(text, str):
         text = text.split() if tokenize is None else tokenize(text)
-    if isinstance(text, np.ndarray):
-        text = text.tolist()
-    return text if isinstance(text, (list, tuple)) else list(text)
+        if isinstance(text, str):
+            raise TypeError(f"tokenize must return a list of words, not a str: {text[:80]!r}")
+    if isinstance(text, (list, tuple)):
+        return text
+    if isinstance(text, bytes) or not isinstance(text, Iterable):
+        raise TypeError(f"texts must be strings or lists of words, not {type(text).__name__}")
+    return text.tolist() if isinstance(text, np.ndarray) else list(text)
 
 
 def by_pieces(texts: Iterable[Any]) -> Iterator[list[Any]]:

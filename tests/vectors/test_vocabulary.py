@@ -227,6 +227,18 @@ def test_a_single_text_is_no_list_of_texts():
         Vocabulary([])[3]
 
 
+def test_texts_that_are_none():
+    for call in (Vocabulary.from_texts, Vocabulary([]).encode_texts):
+        for text, kind in ((3, "int"), (b"to be", "bytes"), (None, "NoneType")):
+            with pytest.raises(TypeError, match=f"strings or lists of words, not {kind}"):
+                call(["a", text])
+        with pytest.raises(TypeError, match="tokenize must return a list of words, not a str: 'A'"):
+            call(["a"], tokenize=str.upper)
+        with pytest.raises(TypeError, match="the one at position 1 is int"):
+            call([["a", 3]])
+    assert Vocabulary.from_texts([{"a": 1}, iter("bc")]).words[2:] == ["a", "b", "c"]
+
+
 def example():
     return Vocabulary.from_counts({"a": 3, "naïve": 2, "日本": 2}, padding="0", frozen=False)
 
