@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyembed._mutex import Mutex
 from pyembed.keras._clipping import Clipping
 from pyembed.sparse_grad import SparseGrad
 
@@ -38,7 +38,7 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._mutex = Mutex()
         self._queued: list[Queued] = []
         self._count = 0
 
@@ -55,7 +55,7 @@ class Queue:
         RuntimeError
             If another thread's gradients wait, or if far too many do.
         """
-        with self._lock:
+        with self._mutex.held:
             if any(queued.thread != thread for queued in self._queued):
                 raise RuntimeError(
                     "the table is being trained in another thread, by another fit: one at a time"
@@ -80,7 +80,7 @@ class Queue:
             If they are not there.
         """
         count, total = (float(value) for value in signal)
-        with self._lock:
+        with self._mutex.held:
             found = self._found(count, total)
             if found is None:
                 raise RuntimeError(
@@ -94,7 +94,7 @@ class Queue:
 
     def take_all(self) -> list[Queued]:
         """Return all that wait, in the order in which they came."""
-        with self._lock:
+        with self._mutex.held:
             taken, self._queued = self._queued, []
             return taken
 
