@@ -244,6 +244,26 @@ def test_gradients_are_those_of_the_one_hot_product(rng, shape):
     assert_close(gradient_of(layer, ids, upstream), onehot.T @ upstream.reshape(-1, DIM), atol=1e-5)
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="PyTorch's alone")
+def test_a_loop_with_another_library_s_optimizer_calls_step(rng):
+    import torch
+
+    table, (ids, targets) = table_of(rng), data(rng, batches=1)
+    found = []
+    for embedding in (TRAINED(ROWS, DIM, weights=[table]), KERAS(ROWS, DIM, weights=[table])):
+        model = regression(embedding)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        for _ in range(3):
+            optimizer.zero_grad()
+            (model(ids) - torch.from_numpy(targets)).square().mean().backward()
+            optimizer.step()
+            if isinstance(embedding, Embedding):
+                embedding.step()
+        found.append(model.get_weights())
+    for ours, theirs in zip(*found, strict=True):
+        assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_the_gradient_of_the_table_s_gradient_is_refused(rng):
     layer = TRAINED(ROWS, DIM)
     layer.build()
