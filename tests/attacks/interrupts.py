@@ -9,40 +9,15 @@ fault is a third state, an error that is no KeyboardInterrupt, or a thread that 
 with its case, which ``--case`` runs again: at other times, as clocks go.
 """
 
-import signal
 import sys
 import time
+from pathlib import Path
 
 from world import in_other_thread, main, twins
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-class Alarm:
-    """Raises KeyboardInterrupt, as often as `left` says."""
-
-    def __init__(self):
-        self.left = 0
-        signal.signal(signal.SIGALRM, self.ring)
-
-    def ring(self, *_):
-        if self.left > 0:
-            self.left -= 1
-            raise KeyboardInterrupt
-
-    def rings_in(self, call, times, delay):
-        """Call; return whether it was interrupted."""
-        was_interrupted = True
-        try:
-            try:
-                self.left = times
-                signal.setitimer(signal.ITIMER_REAL, delay, 20e-6 if times > 1 else 0.0)
-                call()
-                was_interrupted = False
-            finally:
-                self.left = 0
-        except KeyboardInterrupt:
-            pass
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        return was_interrupted
+from alarms import Alarm
 
 
 def attack(seed, case, folder):
@@ -56,7 +31,7 @@ def attack(seed, case, folder):
     call = world.call(name)
     times = 1 if name == "release" or rng.random() < 0.7 else 2  # release bears one alone
     delay = 1e-6 + rng.random() * 1.5 * took
-    was_interrupted = Alarm().rings_in(call, times, delay)
+    was_interrupted = Alarm().rings_in(call, delay, times)
     found = world.digest()
     assert found in (before, after), f"an interrupted {name} is half done"
     assert was_interrupted or found == after, f"{name} did nothing"

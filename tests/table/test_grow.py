@@ -1,3 +1,4 @@
+import functools
 import signal
 import threading
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 import pyembed as pe
+from alarms import Alarm
 from kinds import LAZY
 
 MATRIX = np.arange(1.0, 7.0).reshape(3, 2)
@@ -147,29 +149,20 @@ def test_training_goes_on_as_in_a_table_made_whole(name, dtype, rng):
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
 @pytest.mark.parametrize("arguments", [{}, {"update": "exact"}, {"step_bias": "row"}], ids=str)
 def test_an_interrupt_at_any_time_leaves_table_and_state_in_step(arguments):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
+    alarm = Alarm()
     delay, interrupted = 0.0, True
     try:
         while interrupted:
             emb = pe.Embedding(30_000, 64, "zeros")
             opt = pe.SparseAdam(emb, 0.1, **arguments)
             delay += 1e-3
-            signal.setitimer(signal.ITIMER_REAL, delay)
-            try:
-                emb.grow(60_000)
-                interrupted = False
-            except KeyboardInterrupt:
-                pass
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            interrupted = alarm.rings_in(functools.partial(emb.grow, 60_000), delay)
             last = emb.input_dim - 1
             opt.step(emb.backward([last], np.ones((1, 64), np.float32)))
             np.testing.assert_allclose(emb([last]), -0.1, rtol=1e-5)
             assert opt.state_dict()["tables"][0]["m"][last, 0] > 0
     finally:
-        signal.signal(signal.SIGALRM, before)
+        alarm.restore()
 
 
 @pytest.mark.parametrize("is_trained", [True, False])
