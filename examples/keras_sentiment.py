@@ -36,8 +36,9 @@ from matplotlib.figure import Figure
 import datasets
 import pyembed as pe
 from arguments import add_threads_and_figure, example_parser, whole_number
+from pyembed.vectors import Vocabulary
 from sentiment_study.figure import BLUE, GREY, ORANGE
-from sentiment_study.snippets import Snippets, Split, split_by_film, tokenize, vocabulary
+from sentiment_study.snippets import Snippets, Split, split_by_film, tokenize
 
 LAYERS = ("Keras's", "ours", "ours, optimizer=")
 COLORS = (GREY, ORANGE, BLUE)
@@ -95,9 +96,9 @@ def of_words(
     texts: list[list[str]], fresh: npt.NDArray[np.bool_], films: npt.NDArray[np.str_], seed: int
 ) -> Data:
     """Ids of the reviews' own words."""
-    words = vocabulary(texts)
+    words = Vocabulary.from_texts(texts, padding=None)  # 0, of unknown words, is for padding
     split = split_by_film(Snippets.encode(texts, fresh, words), films, seed)
-    return padded(f"{len(words):,} words", 1 + len(words), split)
+    return padded(f"{len(words) - 1:,} words", len(words), split)
 
 
 def of_hashes(
