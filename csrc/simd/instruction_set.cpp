@@ -47,15 +47,14 @@ bool has_avx512() {
 struct Choice {
     const char* name;
     void (*use_kernels)();
-    void (*use_key_kernels)();
     bool (*available)();
 };
 
 constexpr Choice choices[] = {
-    {"baseline", baseline::use_kernels, baseline::use_key_kernels, always},
+    {"baseline", baseline::use_kernels, always},
 #if defined(PYEMBED_X86_SETS)
-    {"avx2", avx2::use_kernels, avx2::use_key_kernels, has_avx2},
-    {"avx512", avx512::use_kernels, avx512::use_key_kernels, has_avx512},
+    {"avx2", avx2::use_kernels, has_avx2},
+    {"avx512", avx512::use_kernels, has_avx512},
 #endif
 };
 
@@ -83,7 +82,6 @@ void choose_instruction_set(const std::string& wanted) {
             "PYEMBED_ISA='" + wanted +
             "' is not an instruction set of this machine and build (available: " + available + ")");
     found->use_kernels();
-    found->use_key_kernels();
     in_use = found->name;
 }
 

@@ -1,4 +1,4 @@
-// The sets that chunk loops are compiled for: kernels.cpp and key_kernels.cpp, once each.
+// The sets that chunk loops are compiled for: kernels.cpp, once each.
 #pragma once
 
 #include <string>
@@ -18,17 +18,14 @@ std::vector<std::string> instruction_sets();
 // Each fills the table of base/kernel.h with its loops.
 namespace baseline {
 void use_kernels();
-void use_key_kernels();
-}  // namespace baseline
+}
 #if defined(PYEMBED_X86_SETS)
 namespace avx2 {
 void use_kernels();
-void use_key_kernels();
-}  // namespace avx2
+}
 namespace avx512 {
 void use_kernels();
-void use_key_kernels();
-}  // namespace avx512
+}
 #endif
 
 }  // namespace pyembed

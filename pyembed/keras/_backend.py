@@ -6,7 +6,6 @@ Each has the same functions:
   graph of gradients. ``variable`` is a `TableVariable`, whose table is asked for when the lookup
   runs: it may not be there yet when it is traced.
 - ``step(variable, signal)``: applies the gradients that a sum of signals stands for.
-- ``array_of(value)``: a tensor as an array.
 - ``is_lost(value)``, where train steps are functions: whether a tensor's memory is gone.
 - ``wait()``: returns when all that was started has run.
 - ``widest_ids()``: the widest dtype that ids have.

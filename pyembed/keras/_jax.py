@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental import io_callback
-from numpy.typing import NDArray
 
 from pyembed.keras._clipping import Clipping
 from pyembed.keras._queue import SIGNAL_SIZE
@@ -75,11 +74,6 @@ def _step(variable: Any, signal: Any, rate: Any = None) -> None:
             "compiled: call model.compile again"
         )
     table.step(np.asarray(signal), None if rate is None else float(rate))
-
-
-def array_of(value: Any) -> NDArray[Any]:
-    """Return an array of JAX's as one of NumPy's."""
-    return np.asarray(value)
 
 
 def is_lost(value: Any) -> bool:

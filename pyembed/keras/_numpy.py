@@ -6,7 +6,6 @@ import contextlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyembed.keras._clipping import Clipping
 
@@ -24,11 +23,6 @@ def look_up(variable: Any, ids: Any, mask: Any, clipping: Clipping) -> Any:
 def step(variable: Any, signal: Any) -> None:
     """Apply gradients."""
     variable.table.step(np.asarray(signal))
-
-
-def array_of(value: Any) -> NDArray[Any]:
-    """Return an array as it is."""
-    return np.asarray(value)
 
 
 def wait() -> None:

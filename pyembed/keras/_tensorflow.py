@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from pyembed.keras._clipping import Clipping
 
@@ -54,11 +52,6 @@ def step(variable: Any, signal: Any) -> None:
         apply(signal.numpy())
     else:
         tf.numpy_function(apply, [signal], [])
-
-
-def array_of(value: Any) -> NDArray[Any]:
-    """Return a tensor as an array."""
-    return np.asarray(value)
 
 
 def wait() -> None:

@@ -43,9 +43,9 @@ class _LookedUp(torch.autograd.Function):
         variable, clipping = ctx.how
         follow_torch()
         signal = variable.table.take(
-            array_of(ids),
-            array_of(upstream),
-            None if mask is None else array_of(mask),
+            _array_of(ids),
+            _array_of(upstream),
+            None if mask is None else _array_of(mask),
             clipping=clipping,
             thread=threading.get_ident(),
         )
@@ -64,17 +64,17 @@ def look_up(variable: Any, ids: Any, mask: Any, clipping: Clipping) -> torch.Ten
 
 def _rows(variable: Any, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     follow_torch()
-    rows = variable.table.look_up(array_of(ids), None if mask is None else array_of(mask))
+    rows = variable.table.look_up(_array_of(ids), None if mask is None else _array_of(mask))
     return torch.from_numpy(rows).to(ids.device)
 
 
 def step(variable: Any, signal: Any) -> None:
     """Apply gradients."""
     follow_torch()
-    variable.table.step(array_of(signal))
+    variable.table.step(_array_of(signal))
 
 
-def array_of(value: Any) -> NDArray[Any]:
+def _array_of(value: Any) -> NDArray[Any]:
     """Return a tensor's memory."""
     tensor = value.detach().cpu()
     return tensor.numpy() if tensor.dtype is torch.bool else _memory_of(tensor)
