@@ -30,11 +30,13 @@ def _in_own_memory(grad: torch.Tensor | None) -> torch.Tensor | None:
 _in_own_memory.__torch_unserializable__ = True  # type: ignore[attr-defined]  # made anew by a lookup
 
 
+_count_uses: Any = getattr(torch._C, "_storage_Use_Count", None)
+
+
 def _uses_of_values(grad: torch.Tensor) -> int | None:
-    count: Any = getattr(torch._C, "_storage_Use_Count", None)
-    if count is None:
+    if _count_uses is None:
         return None
-    uses: int = count(grad._values().untyped_storage()._cdata)
+    uses: int = _count_uses(grad._values().untyped_storage()._cdata)
     return uses
 
 

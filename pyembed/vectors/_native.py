@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
@@ -77,24 +76,20 @@ def write_safetensors(
     subwords: Subwords | None,
 ) -> None:
     """Write word vectors: their words as bytes, padded to whole integers."""
-    data = np.asarray(words.data)
-    packed = np.zeros(-(-len(data) // 8) * 8, np.uint8)
-    packed[: len(data)] = data
+    packed = np.zeros(-(-len(words.data) // 8) * 8, np.uint8)
+    packed[: len(words.data)] = words.data
     arrays: dict[str, NDArray[Any]] = {
         "vectors": matrix,
         "words": packed.view("<i8"),
-        "word_starts": np.asarray(words.starts),
+        "word_starts": words.starts,
     }
-    metadata: Mapping[str, str] = {_KEY: _VERSION}
+    metadata = {_KEY: _VERSION}
     if counts is not None:
         arrays["counts"] = counts
     if subwords is not None:
         arrays["ngrams"] = subwords.matrix
-        metadata = {
-            **metadata,
-            f"{_KEY}.shortest": str(subwords.shortest),
-            f"{_KEY}.longest": str(subwords.longest),
-        }
+        metadata[f"{_KEY}.shortest"] = str(subwords.shortest)
+        metadata[f"{_KEY}.longest"] = str(subwords.longest)
     _safetensors.write(file, arrays, metadata)
 
 

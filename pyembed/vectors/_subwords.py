@@ -29,9 +29,7 @@ class Subwords:
 
     def ngrams(self, words: Words) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the buckets of words' n-grams, and where those of each word begin, and end."""
-        return _core.ngrams(
-            np.asarray(words.data), words.starts, self.shortest, self.longest, len(self.matrix)
-        )
+        return _core.ngrams(words.data, words.starts, self.shortest, self.longest, len(self.matrix))
 
     def lengths(self, words: Words) -> NDArray[np.int64]:
         """Return how many n-grams each word has."""

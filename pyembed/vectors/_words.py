@@ -28,8 +28,8 @@ class Words(Sequence[str]):
     """
 
     def __init__(self, data: NDArray[np.uint8], starts: NDArray[np.int64]) -> None:
-        self.data = data
-        self.starts = starts
+        self.data = np.asarray(data)  # of maps too, as the core wants them
+        self.starts = np.asarray(starts)
 
     @classmethod
     def of(cls, words: Iterable[str]) -> Words:
@@ -82,9 +82,25 @@ class Words(Sequence[str]):
         return Words(self.data[source], starts)
 
     def _strings(self, start: int, stop: int) -> list[str]:
-        starts = np.asarray(self.starts[start : stop + 1])
+        starts = self.starts[start : stop + 1]
         first, last = int(starts[0]), int(starts[-1])
-        return _core.strings(np.asarray(self.data[first:last]), starts - first)
+        return _core.strings(self.data[first:last], starts - first)
+
+
+def index_of(words: Words) -> _core.StringIndex:
+    """Return an index of words, whose rows are their places.
+
+    Raises
+    ------
+    ValueError
+        If one stands there twice.
+    """
+    index = _core.StringIndex()
+    rows = index.insert_bytes(words.data, words.starts)
+    if len(index) < len(words):
+        place = int(np.argmax(rows != np.arange(len(words))))
+        raise ValueError(f"{words[place]!r} stands at positions {rows[place]} and {place}")
+    return index
 
 
 def as_strings(words: Any) -> Any:

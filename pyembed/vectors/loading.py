@@ -128,7 +128,7 @@ def _whole(
 
 def _mended(words: Words, name: str, errors: str) -> Words:
     """Refuse words that are no UTF-8, or mend them: their vectors are as good as others."""
-    bad = _core.first_invalid(np.asarray(words.data), words.starts)
+    bad = _core.first_invalid(words.data, words.starts)
     if bad < 0:
         return words
     message = f"word {bad + 1}, {_bytes_of(words, bad)!r}, is no valid UTF-8"
@@ -155,7 +155,7 @@ def _some(
 ) -> WordVectors:
     """Return those rows that are wanted, in the dtype."""
     if wanted is not None:
-        which = np.flatnonzero(wanted.find_bytes(np.asarray(words.data), words.starts) >= 0)[:limit]
+        which = np.flatnonzero(wanted.find_bytes(words.data, words.starts) >= 0)[:limit]
     elif limit is not None and limit < len(words):
         which = np.arange(limit)
     else:

@@ -14,7 +14,6 @@ from pyembed.vectors import _formats, _native
 from pyembed.vectors._words import Words
 from pyembed.vectors.word_vectors import WordVectors
 
-_FORMATS = ("glove", "word2vec", "word2vec-binary", "npy", "safetensors")
 _ENDINGS = {
     ".txt": "glove",
     ".vec": "word2vec",
@@ -22,6 +21,7 @@ _ENDINGS = {
     ".npy": "npy",
     ".safetensors": "safetensors",
 }
+_FORMATS = tuple(_ENDINGS.values())
 _NUMBERS = 1 << 20  # of a block that is made at once
 
 
@@ -91,7 +91,7 @@ def _save_whole(wv: WordVectors, path: str, kind: str) -> None:
 
 
 def _check_utf8(words: Words) -> None:
-    bad = _core.first_invalid(np.asarray(words.data), words.starts)
+    bad = _core.first_invalid(words.data, words.starts)
     if bad >= 0:
         raise ValueError(
             f"word {bad}, {words[bad]!r}, has half of a surrogate pair: no file has it"
@@ -136,7 +136,7 @@ def _write(wv: WordVectors, words: Words, kind: str, file: IO[bytes]) -> None:
             file.write(b"".join(word.encode() + b" " + row.tobytes() for word, row in pairs))
             continue
         bounds = words.starts[start : stop + 1]
-        data = np.asarray(words.data[bounds[0] : bounds[-1]])
+        data = words.data[bounds[0] : bounds[-1]]
         file.write(_core.lines_of_rows(data, bounds - bounds[0], rows))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyembed import _checks, _core
 from pyembed._mutex import Mutex
 from pyembed.vectors import _vocabulary_files as files
-from pyembed.vectors._words import Tokenize, Tokens, Words, as_strings, by_pieces
+from pyembed.vectors._words import Tokenize, Tokens, Words, as_strings, by_pieces, index_of
 
 PADDING, UNKNOWN = "<pad>", "<unk>"
 
@@ -79,11 +79,7 @@ class Vocabulary:
         if padding is not None and padding == unknown:
             raise ValueError(f"padding={padding!r} must be another entry than unknown={unknown!r}")
         given = Words.of(words)
-        index = _core.StringIndex()
-        rows = index.insert_bytes(given.data, given.starts)
-        if len(index) < len(given):
-            place = int(np.argmax(rows != np.arange(len(given))))
-            raise ValueError(f"{given[place]!r} stands at positions {rows[place]} and {place}")
+        index = index_of(given)
         there = [role for role in roles if role is not None]
         rows = index.find(there)
         missing = [role for role, row in zip(there, rows.tolist(), strict=True) if row < 0]
@@ -576,11 +572,7 @@ def _counted(counts: Any) -> tuple[Words, NDArray[np.int64]]:
     names = Words.of(words)
     if array.shape != (len(names),):
         raise ValueError(f"counts have shape {array.shape}, but there are {len(names)} words")
-    index = _core.StringIndex()
-    rows = index.insert_bytes(names.data, names.starts)
-    if len(index) < len(names):
-        place = int(np.argmax(rows != np.arange(len(names))))
-        raise ValueError(f"{names[place]!r} stands at positions {rows[place]} and {place}")
+    index_of(names)
     if np.any(array < 0) or np.any(array > _checks.LARGEST):
         place = int(np.argmax((array < 0) | (array > _checks.LARGEST)))
         raise ValueError(f"the count of {names[place]!r} is {array[place]}: it must be from 0 on")

@@ -13,7 +13,7 @@ from pyembed import _checks, _core, ops
 from pyembed._mutex import Mutex
 from pyembed.layers import Embedding
 from pyembed.vectors._subwords import Subwords
-from pyembed.vectors._words import Words, as_strings
+from pyembed.vectors._words import Words, as_strings, index_of
 from pyembed.vectors.vocabulary import Vocabulary
 
 OutOfVocabulary = str | Callable[[list[str]], Any]
@@ -144,15 +144,7 @@ class WordVectors:
         """Return the index of the words, which the first lookup makes."""
         with self._mutex.held:
             if self._index is None:
-                index = _core.StringIndex()
-                rows = index.insert_bytes(np.asarray(self._words.data), self._words.starts)
-                if len(index) < len(self):
-                    place = int(np.argmax(rows != np.arange(len(self))))
-                    first = int(rows[place])
-                    raise ValueError(
-                        f"{self._words[place]!r} stands at positions {first} and {place}"
-                    )
-                self._index = index
+                self._index = index_of(self._words)
             return self._index
 
     @property
