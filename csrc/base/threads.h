@@ -60,6 +60,13 @@ void parallel_blocks(i64 n, i64 block, int threads, F f) {
     });
 }
 
+// The same for ranges that cover the rows [0, rows), each as large as fits a core's own cache where a row is
+// of so many bytes.
+template <class F>
+void parallel_row_ranges(i64 rows, i64 row_bytes, int threads, F f) {
+    parallel_blocks(rows, 1 + (256 << 10) / (row_bytes + 1), threads, f);
+}
+
 // value = min(value, candidate)
 inline void lower_to(std::atomic<i64>& value, i64 candidate) {
     i64 seen = value.load();

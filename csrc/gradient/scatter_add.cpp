@@ -18,22 +18,11 @@ void zero_rows(Rows<T> dst, i64 begin, i64 end) {
     for (i64 row = begin; row < end; ++row) std::fill_n(dst.row(row), dst.dim, T{0});
 }
 
-// Calls f(first, last, member) for ranges that cover all rows, each as large as fits a core's own cache.
-template <class T, class F>
-void for_cached_ranges(const Rows<T>& dst, int threads, F f) {
-    const i64 range = 1 + (256 << 10) / (dst.dim * static_cast<i64>(sizeof(T)) + 1);
-    parallel_blocks(dst.rows, range, threads, f);
-}
-
-template <class T>
-int threads_to_write(const Rows<T>& dst) {
-    return threads_for(dst.rows * dst.dim * static_cast<i64>(sizeof(T)));
-}
-
 template <class T>
 void zero_all(Rows<T> dst) {
-    for_cached_ranges(dst, threads_to_write(dst),
-                      [&](i64 begin, i64 end, int) { zero_rows(dst, begin, end); });
+    const i64 row_bytes = dst.dim * static_cast<i64>(sizeof(T));
+    parallel_row_ranges(dst.rows, row_bytes, threads_for(dst.rows * row_bytes),
+                        [&](i64 begin, i64 end, int) { zero_rows(dst, begin, end); });
 }
 
 }  // namespace
@@ -63,14 +52,15 @@ void add_gradient_atomically(const Summands<T>& summands, Rows<T> dst) {
 template <class T>
 void write_gradient(const Segments<T>& segments, Rows<T> dst) {
     const SegmentsView<T>& view = segments.view();
-    const int threads = threads_to_write(dst);
+    const i64 row_bytes = dst.dim * static_cast<i64>(sizeof(T));
+    const int threads = threads_for(dst.rows * row_bytes);
     if (view.summands.count * threads > dst.rows) {
         zero_all(dst);
         add_gradient(segments, dst);
         return;
     }
     const Buffer scratch = Buffer::of<T>(threads * scratch_stride(dst.dim));
-    for_cached_ranges(dst, threads, [&](i64 begin, i64 end, int member) {
+    parallel_row_ranges(dst.rows, row_bytes, threads, [&](i64 begin, i64 end, int member) {
         zero_rows(dst, begin, end);
         kernel<AddSegments<T>>()(view, view.summands.first_of(begin), view.summands.first_of(end),
                                  scratch.as<T>() + member * scratch_stride(dst.dim), dst);

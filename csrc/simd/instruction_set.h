@@ -1,4 +1,4 @@
-// The sets that chunk loops are compiled for: kernels.cpp, once each.
+// The sets that chunk loops are compiled for: kernels.cpp and key_kernels.cpp, once each.
 #pragma once
 
 #include <string>

@@ -65,11 +65,14 @@ void use_element() {
 
 namespace PYEMBED_ISA {
 
+void use_key_kernels();  // those of key_kernels.cpp
+
 void use_kernels() {
 #define PYEMBED_USE_ARITHMETIC(T) use_arithmetic<T>();
 #define PYEMBED_USE_ELEMENT(E) use_element<E>();
     PYEMBED_FOR_ARITHMETIC(PYEMBED_USE_ARITHMETIC)
     PYEMBED_FOR_ELEMENTS(PYEMBED_USE_ELEMENT)
+    use_key_kernels();
 }
 
 }  // namespace PYEMBED_ISA

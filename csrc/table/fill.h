@@ -18,19 +18,11 @@ void fill_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stdde
 template <class E>
 void fill_truncated_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stddev);
 
-// Calls f(first, last) for ranges that cover the rows [0, rows) of so many bytes each, which it moves once.
-template <class F>
-void for_row_ranges(i64 rows, i64 row_bytes, F f) {
-    const i64 block = 1 + (256 << 10) / (row_bytes + 1);
-    parallel_blocks(rows, block, threads_for(rows * row_bytes),
-                    [&](i64 begin, i64 end, int) { f(begin, end); });
-}
-
 // to (V, D) = from (V, D), but for the rows that is_left_out(row) says.
 template <class T, class IsLeftOut>
 void copy_rows_but(Rows<const T> from, Rows<T> to, IsLeftOut is_left_out) {
-    const i64 row_bytes = to.dim * static_cast<i64>(sizeof(T));
-    for_row_ranges(to.rows, 2 * row_bytes, [&](i64 begin, i64 end) {
+    const i64 moved = 2 * to.dim * static_cast<i64>(sizeof(T));
+    parallel_row_ranges(to.rows, moved, threads_for(to.rows * moved), [&](i64 begin, i64 end, int) {
         for (i64 row = begin; row < end; ++row)
             if (!is_left_out(row)) std::copy_n(from.row(row), to.dim, to.row(row));
     });

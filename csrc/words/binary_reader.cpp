@@ -24,12 +24,7 @@ template <class T>
 void BinaryReader<T>::add(const char* word, const char* end, const char* numbers) {
     const ReadingOptions& options = this->options_;
     const i64 byte = this->bytes_;
-    if (options.keep != nullptr) {
-        const i64 starts[] = {0, end - word};
-        i64 row;
-        options.keep->find({word, starts, 1}, 0, 1, &row);
-        if (row == no_row) return;
-    }
+    if (!options.keeps(word, end)) return;
     const bool is_valid = first_invalid_utf8(word, end) == end;
     if (!is_valid || word == end) {
         add_fault(byte, word == end ? "begins with a blank, where its word should be" : "is no valid UTF-8",

@@ -15,6 +15,14 @@ struct ReadingOptions {
     Faults faults;
     const TextIndex* keep;  // the words that are read alone, or null
     i64 file_bytes;         // what may be there in all, or 0: so much room is thought of
+
+    bool keeps(const char* word, const char* end) const {
+        if (keep == nullptr) return true;
+        const i64 starts[] = {0, end - word};
+        i64 row;
+        keep->find({word, starts, 1}, 0, 1, &row);
+        return row != no_row;
+    }
 };
 
 template <class T>

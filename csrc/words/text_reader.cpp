@@ -97,11 +97,11 @@ class BlockReader {
         ++block_.entries;
         if (is_blank(*line)) return note(line, "begins with a blank, where its word should be", line, end);
         const char* word = field_end(line, end);
-        if (options_.keep != nullptr && !is_kept(line, word)) {
+        if (!options_.keeps(line, word)) {
             // Unless it has blanks in it.
             if (count_fields(line, end) <= options_.dim + 1) return;
             word = word_end(line, end);
-            if (!is_kept(line, word)) return;
+            if (!options_.keeps(line, word)) return;
         }
         if (!read_numbers(word, end, false)) {
             const i64 fields = count_fields(line, end);
@@ -115,13 +115,6 @@ class BlockReader {
     const char* word_end(const char* line, const char* end) const {
         const char* const numbers = last_fields(line, end, options_.dim);
         return trimmed(line, numbers);
-    }
-
-    bool is_kept(const char* word, const char* end) const {
-        const i64 starts[] = {0, end - word};
-        i64 row;
-        options_.keep->find({word, starts, 1}, 0, 1, &row);
-        return row != no_row;
     }
 
     T* next_row() { return block_.numbers.template as<T>() + block_.rows * options_.dim; }
