@@ -19,12 +19,22 @@ CSRC = {
     "table": {"base", "storage", "element", "keys"},
     "exact_adam": {"base", "storage", "element", "keys", "table"},
     "lookup": {"base", "element", "keys", "table"},
+    "nearest": {"base", "element"},
     "gradient": {"base", "element", "keys", "lookup"},
     "optimizers": {"base", "storage", "element", "table", "exact_adam", "gradient"},
-    "simd": {"base", "element", "keys", "exact_adam", "lookup", "gradient", "optimizers"},
+    "simd": {
+        "base",
+        "element",
+        "keys",
+        "exact_adam",
+        "lookup",
+        "nearest",
+        "gradient",
+        "optimizers",
+    },
     "python": {
-        *("base", "storage", "element", "keys", "words", "table", "lookup", "gradient"),
-        *("optimizers", "simd"),  # simd to choose the instruction set
+        *("base", "storage", "element", "keys", "words", "table", "lookup", "nearest"),
+        *("gradient", "optimizers", "simd"),  # simd to choose the instruction set
     },
 }
 # Modules, and folders of them, in order: each may import those before it.

@@ -60,11 +60,15 @@ void parallel_blocks(i64 n, i64 block, int threads, F f) {
     });
 }
 
-// The same for ranges that cover the rows [0, rows), each as large as fits a core's own cache where a row is
-// of so many bytes.
+// As many rows as fit a core's own cache where one is of so many bytes.
+inline i64 rows_in_range(i64 row_bytes) {
+    return 1 + (256 << 10) / (row_bytes + 1);
+}
+
+// The same for ranges that cover the rows [0, rows), each of so many.
 template <class F>
 void parallel_row_ranges(i64 rows, i64 row_bytes, int threads, F f) {
-    parallel_blocks(rows, 1 + (256 << 10) / (row_bytes + 1), threads, f);
+    parallel_blocks(rows, rows_in_range(row_bytes), threads, f);
 }
 
 // value = min(value, candidate)

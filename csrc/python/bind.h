@@ -11,6 +11,7 @@ void bind_lookup(pybind11::module_& module);
 void bind_keys(pybind11::module_& module);
 void bind_gradient(pybind11::module_& module);
 void bind_optimizers(pybind11::module_& module);
+void bind_nearest(pybind11::module_& module);
 void bind_words(pybind11::module_& module);
 
 }  // namespace pyembed

@@ -8,6 +8,7 @@
 #include "base/kernel.h"
 #include "gradient/kernels.h"
 #include "lookup/kernels.h"
+#include "nearest/kernels.h"
 #include "optimizers/all.h"
 #include "optimizers/kernels.h"
 #include "simd/add_rows_atomically.h"
@@ -15,6 +16,7 @@
 #include "simd/dot_rows.h"
 #include "simd/instruction_set.h"
 #include "simd/max_rows.h"
+#include "simd/near_rows.h"
 #include "simd/pool_rows.h"
 #include "simd/row_norms.h"
 #include "simd/scale_rows.h"
@@ -57,6 +59,9 @@ void use_element() {
     use<DotRows<E>>(dot_rows<E>);
     use<RowNorms<E>>(row_norms<E>);
     use<ScaleRows<E>>(scale_rows<E>);
+    use<QuickNorms<E>>(quick_norms<E>);
+    use<ScreenRows<E>>(screen_rows<E>);
+    use<Cosines<E>>(cosines<E>);
     use<SettleRows<E>>(settle_rows<E>);
     use_rules<E>(AllRules());
 }

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from pyembed import _checks, _core, ops
 from pyembed._mutex import Mutex
 from pyembed.layers import Embedding
+from pyembed.vectors._nearest import Nearest, nearest
 from pyembed.vectors._subwords import Subwords
 from pyembed.vectors._words import Words, as_strings, index_of
+from pyembed.vectors.questions import Questions
 from pyembed.vectors.vocabulary import Vocabulary
 
 OutOfVocabulary = str | Callable[[list[str]], Any]
@@ -67,7 +69,7 @@ class Coverage:
         )
 
 
-class WordVectors:
+class WordVectors(Questions):
     """Words, and a row of a matrix for each.
 
     Parameters
@@ -230,6 +232,9 @@ class WordVectors:
         found[known] = _rows_of(self.matrix, rows[known])
         found[missing] = self._subwords.vectors(names)
         return found
+
+    def _nearest(self, questions: NDArray[np.float64], k: int, first: int | None) -> Nearest:
+        return nearest(self.matrix[:first], questions, k)
 
     def to_embedding(
         self,

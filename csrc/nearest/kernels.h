@@ -1,0 +1,48 @@
+// The names of this room's chunk loops: see base/kernel.h.
+#pragma once
+
+#include "element/element.h"
+
+namespace pyembed {
+
+constexpr i64 questions_in_block = 16;  // whatever the width of a register
+constexpr i64 rows_in_tile = 64;        // that a block of questions is compared with at once
+
+// Questions (count, dim) of length 1 in the table's arithmetic, as they lie twice: one after the other, and,
+// padded with zeros, side by side.
+template <class T>
+struct QuestionBlock {
+    const T* vectors;  // (count, dim)
+    const T* columns;  // (dim, questions_in_block)
+    i64 count;
+};
+
+// norms (rows,): the lengths of rows up to rounding; 0 for zeros, nan where squares leave the range of T.
+template <class E>
+struct QuickNorms {
+    using Function = void(Rows<const E> rows, Compute<E>* norms);
+};
+
+// Which of a tile's rows may be as near to which question as its limit: passed (rows_in_tile *
+// questions_in_block,) gets row * questions_in_block + question, in this order. Returns how many. Rows of
+// zeros never pass, those whose norm is nan always do.
+template <class E>
+struct ScreenRows {
+    using Function = i64(Rows<const E> rows, const Compute<E>* norms, const QuestionBlock<Compute<E>>& block,
+                         const Compute<E>* limits, i64* passed);
+};
+
+// A row of a table, and one of questions.
+struct Pair {
+    i64 row;
+    i64 question;
+};
+
+// cosines (n,): those of pairs, in double, always the same bits; nan where a vector has no direction.
+template <class E>
+struct Cosines {
+    using Function = void(Rows<const E> table, Rows<const double> questions, const Pair* pairs, i64 n,
+                          double* cosines);
+};
+
+}  // namespace pyembed
