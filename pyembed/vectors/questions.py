@@ -309,7 +309,7 @@ class Questions:
                 if len(question) == 1:  # as it lies, so that its cosines are those of similarity
                     made[:] = vector * np.sign(weight)
                 else:
-                    made += weight * (_unit(vector) if isinstance(item, str) else vector)
+                    made += weight * (unit(vector) if isinstance(item, str) else vector)
             if not made.any() or not np.isfinite(made).all():
                 names = [item if isinstance(item, str) else "a vector" for item, _ in question]
                 what = "zeros" if not made.any() else "not finite"
@@ -339,7 +339,7 @@ def unknown_word(word: str, words: Words) -> str:
     return f"{word!r} is none of the {len(words):,} words{more}"
 
 
-def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+def unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a vector scaled to length 1; zeros as they are."""
     length = math.sqrt(math.fsum(np.square(vector)))
     return vector / length if length > 0 else vector

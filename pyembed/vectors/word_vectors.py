@@ -15,6 +15,7 @@ from pyembed.layers import Embedding
 from pyembed.vectors._nearest import Nearest, nearest
 from pyembed.vectors._subwords import Subwords
 from pyembed.vectors._words import Words, as_strings, index_of
+from pyembed.vectors.evaluation import Evaluations
 from pyembed.vectors.questions import Questions
 from pyembed.vectors.vocabulary import Vocabulary
 
@@ -69,7 +70,7 @@ class Coverage:
         )
 
 
-class WordVectors(Questions):
+class WordVectors(Questions, Evaluations):
     """Words, and a row of a matrix for each.
 
     Parameters
