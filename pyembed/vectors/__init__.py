@@ -7,9 +7,21 @@
 >>> emb, coverage = wv.to_embedding(vocabulary)  # doctest: +SKIP
 """
 
+from pyembed.vectors.approximate import ApproximateIndex
+from pyembed.vectors.evaluation import AnalogyScores, AnalogySection, WordPairScores
 from pyembed.vectors.loading import load
 from pyembed.vectors.saving import save
 from pyembed.vectors.vocabulary import Vocabulary
 from pyembed.vectors.word_vectors import Coverage, WordVectors
 
-__all__ = ["Coverage", "Vocabulary", "WordVectors", "load", "save"]
+__all__ = [
+    "AnalogyScores",
+    "AnalogySection",
+    "ApproximateIndex",
+    "Coverage",
+    "Vocabulary",
+    "WordPairScores",
+    "WordVectors",
+    "load",
+    "save",
+]

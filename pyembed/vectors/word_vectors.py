@@ -15,6 +15,7 @@ from pyembed.layers import Embedding
 from pyembed.vectors._nearest import Nearest, nearest
 from pyembed.vectors._subwords import Subwords
 from pyembed.vectors._words import Words, as_strings, index_of
+from pyembed.vectors.approximate import ApproximateIndex
 from pyembed.vectors.evaluation import Evaluations
 from pyembed.vectors.questions import Questions
 from pyembed.vectors.vocabulary import Vocabulary
@@ -236,6 +237,45 @@ class WordVectors(Questions, Evaluations):
 
     def _nearest(self, questions: NDArray[np.float64], k: int, first: int | None) -> Nearest:
         return nearest(self.matrix[:first], questions, k)
+
+    def index(
+        self,
+        *,
+        approximate: bool,
+        connectivity: int = 16,
+        expansion_add: int = 128,
+        expansion_search: int = 64,
+    ) -> ApproximateIndex:
+        """Return an index that answers questions in a fraction of the time, but misses some words.
+
+        Parameters
+        ----------
+        approximate : bool
+            True. Exact answers need no index: ask the word vectors themselves.
+        connectivity, expansion_add, expansion_search : int
+            Those of usearch's ``Index``, with its defaults: the larger they are, the more words are
+            found, in more memory and time.
+
+        Returns
+        -------
+        ApproximateIndex
+            It has `most_similar`, `most_similar_batch`, `analogy` and all other questions of word
+            vectors, but no `restrict_vocab`. The vectors are copied: after more training, make
+            another.
+
+        Raises
+        ------
+        ImportError
+            Without usearch, which ``pip install usearch`` gets.
+        ValueError
+            If an argument is not as described.
+        """
+        if approximate is not True:
+            raise ValueError(
+                f"approximate={approximate!r} must be True: exact answers need no index, ask "
+                "most_similar itself"
+            )
+        return ApproximateIndex(self, connectivity, expansion_add, expansion_search)
 
     def to_embedding(
         self,
