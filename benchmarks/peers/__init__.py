@@ -24,6 +24,7 @@ INSTALL = {
     "numba": "pip install '.[bench]'",
     "pandas": "pip install pandas",
     "gensim": "pip install gensim==4.4.0",
+    "usearch": "pip install '.[ann]'",
     "keras": "python -m venv K && K/bin/pip install keras==3.15.1 tensorflow-cpu==2.21.0 "
     "and --keras-python K/bin/python",
 }

@@ -126,6 +126,7 @@ PLAN = (
     Part("isa", "every kernel"),
     Part("keys", "rows by key"),
     Part("vectors", "files of word vectors"),
+    Part("similar", "words near to words"),
     Part("memory", "memory"),
     Part("onehot", "growing tables", {"rows": ONE_HOT}, axis="table"),
 )

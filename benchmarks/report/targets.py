@@ -109,6 +109,11 @@ def memory_in_batches(report: Report) -> Figures:
     return {"uniform": max(found)} if found else {}
 
 
+def recall(report: Report) -> Figures:
+    """The share of exact answers that an approximate index finds."""
+    return next(({"uniform": one["recall"]} for one in report.records if "recall" in one), {})
+
+
 def _chosen(report: Report, labels: Mapping[str, object]) -> list[Measurement]:
     return [one for one in report.measurements if labels.items() <= one.labels.items()]
 
@@ -128,6 +133,7 @@ ONE, TWO = "1 thread", "2 threads"
 FIND, ENCODE = {"work": "find", "keys": 20_000_000}, {"work": "encode"}
 TEXT = {"file": "txt"}
 STEP_MEMORY = "memory of a step besides table and state"
+NEAREST = "the 10 nearest words by usearch's index"
 BATCH = "rows of its batch, at any table up to 3 GB"
 
 TARGETS = (
@@ -216,6 +222,14 @@ TARGETS = (
         3,
         at_most=True,
     ),
+    *(
+        Target(f"{what}, of 400,000", "gensim", "similar", times("gensim", **where), goal)
+        for what, where, goal in (
+            ("words near to a word", {"questions": 1}, 3),
+            ("words near to 100 words at once", {"questions": 100}, 10),
+        )
+    ),
+    Target(NEAREST, "the exact ones", "similar", recall, 0.9, style=PERCENT),
     Target(STEP_MEMORY, BATCH, "memory", memory_in_batches, 1.5, at_most=True),
     Target("lookup", "one-hot matrix product", "onehot", times("one-hot matrix"), 1),
 )

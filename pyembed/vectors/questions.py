@@ -310,10 +310,7 @@ class Questions:
                     made[:] = vector * np.sign(weight)
                 else:
                     made += weight * (unit(vector) if isinstance(item, str) else vector)
-            if not made.any() or not np.isfinite(made).all():
-                names = [item if isinstance(item, str) else "a vector" for item, _ in question]
-                what = "zeros" if not made.any() else "not finite"
-                raise ValueError(f"the question {names} has no direction: its vector is {what}")
+        _refuse_without_direction(directions, questions)
         return directions
 
     def _vectors_of(self, terms: Sequence[Term]) -> list[NDArray[np.float64]]:
@@ -330,6 +327,16 @@ class Questions:
                 raise ValueError(f"a vector has shape {vector.shape}, but must have ({self.dim},)")
             made.append(vector)
         return made
+
+
+def _refuse_without_direction(
+    directions: NDArray[np.float64], questions: Sequence[Sequence[Term]]
+) -> None:
+    is_finite = np.isfinite(directions).all(axis=1)
+    for place in np.flatnonzero(~is_finite | ~directions.any(axis=1))[:1]:
+        names = [item if isinstance(item, str) else "a vector" for item, _ in questions[place]]
+        what = "zeros" if is_finite[place] else "not finite"
+        raise ValueError(f"the question {names} has no direction: its vector is {what}")
 
 
 def unknown_word(word: str, words: Words) -> str:

@@ -145,7 +145,14 @@ def made_up():
     ]
     extra = [{"extra_bytes": {"pyembed": count}, "batch_bytes": 67e6} for count in (82e6, 84e6)]
     memory = report.Report(["rows"], [["1"]], records=extra)
-    return [*parts, results.Done("memory", "memory", None, False, 1.0, memory)]
+    near = [measured({"pyembed": 1, "gensim": 12}, {"questions": count}) for count in (1, 100)]
+    similar = report.timed(near)
+    similar = dataclasses.replace(similar, records=[*similar.records, {"recall": 0.95}])
+    return [
+        *parts,
+        results.Done("memory", "memory", None, False, 1.0, memory),
+        results.Done("similar", "similar", None, False, 1.0, similar),
+    ]
 
 
 def sweep():
