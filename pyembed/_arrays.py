@@ -1,10 +1,12 @@
 """What counts as an array, and passes over arrays in float64, by blocks of small size."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from pyembed import _core
 
 _BLOCK = 1 << 16  # elements
 
@@ -91,14 +93,26 @@ def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-def sum_of(function: Callable[[NDArray[np.float64]], NDArray[Any]], array: NDArray[Any]) -> float:
-    """Return the sum of an elementwise function, in C order: the same bits in any layout."""
-    flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
-    total = 0.0
-    for start in range(0, array.size, _BLOCK):
-        block = np.asarray(flat[start : start + _BLOCK], np.float64)
-        total += float(np.sum(function(block)))
-    return total
+def row_sums(array: NDArray[Any], summed: str, exponent: int = 0) -> NDArray[np.int64]:
+    """Return the sum of an array's magnitudes or squares, in the parts of an exact one.
+
+    Those of several arrays add up; `_core.exact_sum` makes a number of them. Rows, along the last
+    axis, are summed in float64 and then added exactly: the same bits in any layout and order.
+    """
+    parts = np.zeros(_core.sum_parts, np.int64)
+    if array.ndim > 2:
+        for below in array:
+            parts += row_sums(below, summed, exponent)
+        return parts
+    matrix = np.atleast_2d(array)
+    is_read_in_place = matrix.dtype.name in _core.elements and matrix.flags.c_contiguous
+    if is_read_in_place and matrix.flags.aligned and matrix.dtype.isnative:
+        return _core.row_sums(matrix, summed, exponent)
+    dtype = matrix.dtype if matrix.dtype.name in _core.elements else np.float64
+    for rows in _row_blocks(matrix):
+        block = np.array(matrix[rows], np.dtype(dtype).newbyteorder("="), order="C")
+        parts += _core.row_sums(block, summed, exponent)
+    return parts
 
 
 def norms(array: NDArray[Any], axes: tuple[int, ...]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ elements: tuple[str, ...]
 modes: tuple[str, ...]
 selecting_modes: tuple[str, ...]
 policies: tuple[str, ...]
+sum_parts: int
 
 class Table:
     def __init__(
@@ -24,6 +25,7 @@ class Table:
         max_norm: float | None = None,
         norm_type: float = 2.0,
         writeable: bool = True,
+        share: tuple[int, int, int] | None = None,
     ) -> None: ...
     @property
     def array(self) -> NDArray[Any]: ...
@@ -38,11 +40,15 @@ class Table:
         array: NDArray[Any],
         state: State | None = None,
         larger_state: State | None = None,
+        share: tuple[int, int, int] | None = None,
     ) -> None: ...
     def settle(self) -> None: ...
     def detach(self) -> None: ...
     def restart(self, t: int) -> None: ...
     def stamps(self) -> NDArray[np.int64]: ...
+
+def row_sums(array: NDArray[Any], summed: str, exponent: int = 0) -> NDArray[np.int64]: ...
+def exact_sum(parts: NDArray[np.int64]) -> float: ...
 
 @final
 class Holding:
@@ -101,6 +107,27 @@ class Lookup:
         offsets: ArrayLike | None = None,
         per_sample_weights: ArrayLike | None = None,
     ) -> NDArray[Any]: ...
+    def check_gather(
+        self,
+        ids: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> None: ...
+    def check_call(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+    ) -> None: ...
+    def check_weight_gradient(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+    ) -> None: ...
 
 def gather(
     table: NDArray[Any], ids: ArrayLike, out: NDArray[Any] | None = None
@@ -140,6 +167,26 @@ class StringIndex:
     def __len__(self) -> int: ...
 
 @final
+class Owners:
+    def __init__(
+        self,
+        rows: int,
+        ranks: int = 1,
+        out_of_range: str = "raise",
+        padding_idx: int | None = None,
+    ) -> None: ...
+    def partition(
+        self,
+        ids: ArrayLike,
+        has_padding: bool = False,
+        dropout: float = 0.0,
+        key: int = 0,
+        asks_for_dropped: bool = False,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]: ...
+
+def empty(shape: tuple[int, ...], dtype: str) -> NDArray[Any]: ...
+
+@final
 class BackwardCall:
     def __init__(
         self,
@@ -150,6 +197,7 @@ class BackwardCall:
         gradient_name: str = "grad_output",
     ) -> None: ...
     def scaled(self, factor: float) -> BackwardCall: ...
+    def with_ids(self, ids: ArrayLike) -> BackwardCall: ...
 
 def expand(
     table: Table, calls: Sequence[BackwardCall]
@@ -160,6 +208,12 @@ def coalesce(
 def to_dense(
     table: Table, calls: Sequence[BackwardCall], out: NDArray[Any] | None, method: str
 ) -> NDArray[Any]: ...
+def coalesce_by_owner(
+    owners: Owners, calls: Sequence[BackwardCall], dtype: str, dim: int
+) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]: ...
+def expand_by_owner(
+    owners: Owners, calls: Sequence[BackwardCall], dtype: str, dim: int
+) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]: ...
 def coalesce_rows(call: BackwardCall, rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]: ...
 def scatter_add(dst: NDArray[Any], ids: ArrayLike, rows: ArrayLike, method: str) -> None: ...
 
@@ -201,13 +255,13 @@ class Update:
         non_negative: bool = False,
     ) -> None: ...
 
-def step(updates: Sequence[Update]) -> None: ...
 def nearest(
     matrix: NDArray[Any], questions: NDArray[np.float64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def cosines(
     matrix: NDArray[Any], rows: ArrayLike, questions: NDArray[np.float64]
 ) -> NDArray[np.float64]: ...
+def step(updates: Sequence[Update], before_writing: Callable[[], object] | None = None) -> None: ...
 
 class Reader_float32:
     def __init__(
@@ -258,13 +312,13 @@ def strings(bytes: NDArray[np.uint8], starts: NDArray[np.int64]) -> list[str]: .
 def utf8(words: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
 def zeros(shape: tuple[int, ...], dtype: str, promised: bool = False) -> NDArray[Any]: ...
 def fill_uniform(
-    array: NDArray[Any], seed: int, first_row: int, low: float, high: float
+    array: NDArray[Any], seed: int, first_row: int, row_step: int, low: float, high: float
 ) -> None: ...
 def fill_normal(
-    array: NDArray[Any], seed: int, first_row: int, mean: float, stddev: float
+    array: NDArray[Any], seed: int, first_row: int, row_step: int, mean: float, stddev: float
 ) -> None: ...
 def fill_truncated_normal(
-    array: NDArray[Any], seed: int, first_row: int, mean: float, stddev: float
+    array: NDArray[Any], seed: int, first_row: int, row_step: int, mean: float, stddev: float
 ) -> None: ...
 def call_apart(
     start: Callable[[Callable[[], None], tuple[()]], Any], function: Callable[[], _Result]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyembed import _arrays, _checks
+from pyembed import _arrays, _checks, _core
 from pyembed._registry import Configured, Registry
 
 __all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get", "serialize"]
@@ -57,19 +57,27 @@ class Regularizer(Configured):
         raise NotImplementedError
 
 
-class _Elementwise(Regularizer):
+class ElementwiseRegularizer(Regularizer):
     """``l1 * sum(|w|) + l2 * sum(w**2)``; the derivative of ``|w|`` at 0 is 0."""
 
     l1: float = 0.0
     l2: float = 0.0
 
     def __call__(self, w: ArrayLike) -> float:
+        return self.of_sums(self.sums(w))
+
+    def sums(self, w: ArrayLike) -> NDArray[np.int64]:
+        """Return what the penalty is made of: of several arrays, these add up."""
         w = _arrays.real_array(w, "w")
+        return np.stack([_arrays.row_sums(w, "magnitude"), _arrays.row_sums(w, "square")])
+
+    def of_sums(self, sums: NDArray[np.int64]) -> float:
+        """Return the penalty that has these `sums`."""
         penalty = 0.0
         if self.l1:
-            penalty += self.l1 * _arrays.sum_of(np.abs, w)
+            penalty += self.l1 * _core.exact_sum(sums[0])
         if self.l2:
-            penalty += self.l2 * _arrays.sum_of(np.square, w)
+            penalty += self.l2 * _core.exact_sum(sums[1])
         return penalty
 
     def gradient(self, w: ArrayLike) -> NDArray[Any]:
@@ -82,7 +90,7 @@ class _Elementwise(Regularizer):
         return gradient
 
 
-class L1(_Elementwise):
+class L1(ElementwiseRegularizer):
     """``l1 * sum(|w|)``.
 
     Parameters
@@ -97,7 +105,7 @@ class L1(_Elementwise):
         self.l1 = _checks.real(l1, "l1", 0.0)
 
 
-class L2(_Elementwise):
+class L2(ElementwiseRegularizer):
     """``l2 * sum(w**2)``, without a half.
 
     Parameters
@@ -112,7 +120,7 @@ class L2(_Elementwise):
         self.l2 = _checks.real(l2, "l2", 0.0)
 
 
-class L1L2(_Elementwise):
+class L1L2(ElementwiseRegularizer):
     """``l1 * sum(|w|) + l2 * sum(w**2)``.
 
     Parameters

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyembed import _checks, _core
+from pyembed import _checks, _core, sharding
 from pyembed._core import BackwardCall
-from pyembed.table import Table
+from pyembed.sharding import AnyTable
 
 _SMALLEST_SQUARES = 1e-290  # a sum below has lost digits to underflow
 
@@ -31,7 +31,7 @@ class SparseGrad:
     __slots__ = ("_calls", "_expanded", "_table")
     __array_ufunc__ = None  # so that numpy_scalar * g comes here
 
-    def __init__(self, table: Table, calls: tuple[BackwardCall, ...]) -> None:
+    def __init__(self, table: AnyTable, calls: tuple[BackwardCall, ...]) -> None:
         self._table = table
         self._calls = calls
         self._expanded: tuple[NDArray[np.int64], NDArray[Any]] | None = None
@@ -39,13 +39,12 @@ class SparseGrad:
     @property
     def shape(self) -> tuple[int, int]:
         """Shape of the table, (V, D)."""
-        rows, dim = self._table.array.shape
-        return rows, dim
+        return self._table.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The table's dtype."""
-        return self._table.array.dtype
+        return np.dtype(self._table.dtype)
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -71,7 +70,7 @@ class SparseGrad:
         IndexError
             If an id is outside the table.
         """
-        ids, values = _core.coalesce(self._table, self._calls)
+        ids, values = self._table.coalesced(self._calls)
         _, dim = self.shape
         return SparseGrad(self._table, (BackwardCall(ids, values, dim, self.dtype.name),))
 
@@ -96,7 +95,7 @@ class SparseGrad:
         TypeError, ValueError
             If `out` does not fit.
         """
-        return _core.to_dense(self._table, self._calls, out, _checks.summing_method(method))
+        return self._table.to_dense(self._calls, out, _checks.summing_method(method))
 
     def norm(self) -> float:
         """Return the Euclidean norm of the coalesced values.
@@ -153,14 +152,10 @@ class SparseGrad:
 
     def _expand(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
         if self._expanded is None:
-            ids, values = _core.expand(self._table, self._calls)
+            ids, values = self._table.expanded(self._calls)
             ids.flags.writeable = values.flags.writeable = False
             self._expanded = ids, values
         return self._expanded
-
-    def _summed(self) -> NDArray[Any]:
-        """Return the coalesced values."""
-        return _core.coalesce(self._table, self._calls)[1]
 
 
 class ClippedGrads(list[SparseGrad]):
@@ -195,23 +190,29 @@ def _scalar(value: Any) -> float | None:
 
 def _joint_norm(grads: Sequence[SparseGrad]) -> float:
     """Return the Euclidean norm of all coalesced values together; inf past float64's range."""
-    values = [grad._summed() for grad in grads]
+    ranks = sharding.ranks_of_tables(grad._table for grad in grads)
+    values = ranks.coalesced([(grad._table, grad._calls) for grad in grads])
+    total = _sum_of_squares(ranks, values)
+    if not (total == math.inf or total < _SMALLEST_SQUARES):
+        return math.sqrt(total)
+    # Squares out of range: of numbers that a power of two has brought near 1.
+    largest = ranks.most(max((float(np.abs(v).max()) for v in values if v.size), default=0.0))
+    if largest == 0.0 or not math.isfinite(largest):
+        return largest
+    exponent = math.frexp(largest)[1]
     with np.errstate(over="ignore", under="ignore"):
-        total = _sum_of_squares(values)
-        if not (total == math.inf or total < _SMALLEST_SQUARES):
-            return math.sqrt(total)
-        # Squares out of range: of numbers that a power of two has brought near 1.
-        largest = max((float(np.abs(v).max()) for v in values if v.size), default=0.0)
-        if largest == 0.0 or not math.isfinite(largest):
-            return largest
-        exponent = math.frexp(largest)[1]
-        scaled = (np.ldexp(v.astype(np.float64), -exponent) for v in values)
-        return float(np.ldexp(math.sqrt(_sum_of_squares(scaled)), exponent))
+        root = math.sqrt(_sum_of_squares(ranks, values, exponent))
+        return float(np.ldexp(root, exponent))
 
 
-def _sum_of_squares(arrays: Iterable[NDArray[Any]]) -> float:
-    # Pairwise in NumPy's fixed order; a BLAS dot would depend on its number of threads.
-    return sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays)
+def _sum_of_squares(
+    ranks: sharding.Ranks, arrays: Iterable[NDArray[Any]], exponent: int = 0
+) -> float:
+    """Return that of numbers times ``2**-exponent``; in whatever order, and wherever, they are."""
+    parts = np.zeros(_core.sum_parts, np.int64)
+    for array in arrays:
+        parts += _core.row_sums(array, "square", exponent)
+    return _core.exact_sum(ranks.added(parts))
 
 
 def clip_global_norm(grads: Iterable[SparseGrad], max_norm: float) -> ClippedGrads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -24,54 +25,25 @@ class Shared:
         self.matrix = matrix
 
 
-class Table(_core.Table):
-    """Rows of one matrix, how ids name them, and what an optimizer must know of them.
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What a table is made with, checked; `Embedding` explains the arguments."""
 
-    Layers and modules share a table by sharing this object.
-
-    Parameters
-    ----------
-    array : ndarray, shape (V, D)
-        Becomes the table: float32 or float64, with contiguous rows.
-    out_of_range, padding_idx, max_norm, norm_type
-        As in `Embedding`; padding_idx counts from the start.
-    writeable : bool
-        Whether the array must be.
-    """
-
-    initializer: Callable[..., Any] | None = None  # makes the rows that `grow_to` adds
-    seed: int | None = None
-    regularizer: Callable[..., Any] | None = None
-    constraint: Callable[..., Any] | None = None
-
-    def __init__(
-        self,
-        array: NDArray[Any],
-        *,
-        out_of_range: str = "raise",
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        writeable: bool = True,
-    ) -> None:
-        super().__init__(
-            array,
-            out_of_range=out_of_range,
-            padding_idx=padding_idx,
-            max_norm=max_norm,
-            norm_type=norm_type,
-            writeable=writeable,
-        )
-        self.out_of_range = out_of_range
-        self.padding_idx = padding_idx
-        self.max_norm = max_norm
-        self.norm_type = norm_type
-        self.trainable = writeable
-        self.mutex = Mutex()  # see `at_rest`
-        self._owner: weakref.ref[Any] | None = None
+    rows: int
+    dim: int
+    dtype: str
+    padding_idx: int | None
+    out_of_range: str
+    max_norm: float | None
+    norm_type: float
+    initializer: Callable[..., Any]
+    regularizer: Callable[..., Any] | None
+    constraint: Callable[..., Any] | None
+    seed: int | None
+    weights: Any
 
     @classmethod
-    def create(
+    def checked(
         cls,
         input_dim: int,
         output_dim: int,
@@ -86,15 +58,15 @@ class Table(_core.Table):
         out_of_range: str,
         dtype: DTypeLike,
         seed: int | None,
-    ) -> Table:
-        """Return the table that a layer's arguments describe, which `Embedding` explains.
+    ) -> Arguments:
+        """Return a layer's arguments.
 
         Raises
         ------
         ValueError
             If an argument's value is not allowed.
         TypeError
-            If `dtype`, or that of `weights`, is none that tables have.
+            If `dtype` is none that tables have.
         """
         rows = _checks.integer(input_dim, "input_dim", 1)
         dim = _checks.integer(output_dim, "output_dim", 0)
@@ -105,40 +77,140 @@ class Table(_core.Table):
         seed = None if seed is None else _checks.integer(seed, "seed", 0, 2**64 - 1)
         max_norm = None if max_norm is None else _checks.positive(max_norm, "max_norm")
         norm_type = _checks.positive(norm_type, "norm_type", or_inf=True)
-        initializer = initializers.get(embeddings_initializer, seed)
-        regularizer = regularizers.get(embeddings_regularizer, "embeddings_regularizer")
-        constraint = constraints.get(embeddings_constraint, "embeddings_constraint")
-        if isinstance(weights, Shared):
+        return cls(
+            rows,
+            dim,
+            dtype,
+            padding_idx,
+            out_of_range,
+            max_norm,
+            norm_type,
+            initializers.get(embeddings_initializer, seed),
+            regularizers.get(embeddings_regularizer, "embeddings_regularizer"),
+            constraints.get(embeddings_constraint, "embeddings_constraint"),
+            seed,
+            weights,
+        )
+
+    def array(self, numbers: range) -> NDArray[Any]:
+        """Return what a table with these rows of the described one starts from."""
+        if isinstance(self.weights, Shared):
             # A view: whatever becomes of the caller's array object, the table keeps its shape.
-            array = weights.matrix.view(np.ndarray)
-        elif weights is not None:
-            is_listed = isinstance(weights, Sequence) and len(weights) == 1
-            array = _copied(
-                weights[0] if is_listed and np.ndim(weights[0]) == 2 else weights,
-                (rows, dim),
-                dtype,
-                "weights",
-            )
-        else:
-            array = _initial_rows(initializer, 0, (rows, dim), dtype)
-            if padding_idx is not None:
-                array[padding_idx] = 0.0
-        if max_norm is not None and not array.flags.writeable:
-            raise ValueError(
-                f"max_norm={max_norm!r} scales rows in place: the matrix must be writeable, or "
-                "copied"
-            )
-        table = cls(
+            matrix = self.weights.matrix.view(np.ndarray)
+            return matrix[numbers.start :: numbers.step]
+        if self.weights is None:
+            return _initial_rows(self.initializer, numbers, (self.rows, self.dim), self.dtype)
+        is_listed = isinstance(self.weights, Sequence) and len(self.weights) == 1
+        is_matrix_listed = is_listed and np.ndim(self.weights[0]) == 2
+        weights = _arrays.as_array(self.weights[0] if is_matrix_listed else self.weights, "weights")
+        if weights.shape == (self.rows, self.dim):
+            weights = weights[numbers.start :: numbers.step]
+        return _copied(weights, (len(numbers), self.dim), self.dtype, "weights")
+
+
+class Table(_core.Table):
+    """Rows of one matrix, how ids name them, and what an optimizer must know of them.
+
+    Layers and modules share a table by sharing this object.
+
+    Parameters
+    ----------
+    array : ndarray, shape (V, D)
+        Becomes the table: float32 or float64, with contiguous rows.
+    out_of_range, padding_idx, max_norm, norm_type
+        As in `Embedding`; padding_idx counts from the start.
+    writeable : bool
+        Whether the array must be.
+    share : tuple of int, optional
+        (rank, ranks, rows): this is what a rank has of a table of so many rows.
+    """
+
+    share: tuple[int, int, int]
+    sum_by = "position"  # one process sums a row's gradient in one go
+    initializer: Callable[..., Any] | None = None  # makes the rows that `grow_to` adds
+    seed: int | None = None
+    regularizer: Callable[..., Any] | None = None
+    constraint: Callable[..., Any] | None = None
+
+    def __init__(
+        self,
+        array: NDArray[Any],
+        *,
+        out_of_range: str = "raise",
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        writeable: bool = True,
+        share: tuple[int, int, int] | None = None,
+    ) -> None:
+        super().__init__(
             array,
             out_of_range=out_of_range,
             padding_idx=padding_idx,
             max_norm=max_norm,
             norm_type=norm_type,
-            writeable=array.flags.writeable,
+            writeable=writeable,
+            share=share,
         )
-        table.initializer, table.seed = initializer, seed
-        table.regularizer, table.constraint = regularizer, constraint
+        self.share = (0, 1, len(array)) if share is None else share
+        self.out_of_range = out_of_range
+        self.padding_idx = padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.trainable = writeable
+        self.mutex = Mutex()  # see `at_rest`
+        self._owner: weakref.ref[Any] | None = None
+
+    @classmethod
+    def create(cls, arguments: Arguments, rank: int = 0, ranks: int = 1) -> Table:
+        """Return the table that arguments describe, or one rank's rows of it.
+
+        Those are row `rank` and each `ranks`-th after it; padding_idx is then that of the rank's
+        own rows, which are all that there is to their table.
+
+        Raises
+        ------
+        ValueError
+            If `weights` have another shape, or rows of a read-only matrix would have to be scaled.
+        TypeError
+            If the dtype of `weights` is none that tables have.
+        """
+        given = arguments
+        numbers = range(rank, given.rows, ranks)
+        padding = given.padding_idx
+        if padding is not None:
+            padding = numbers.index(padding) if padding in numbers else None
+        array = given.array(numbers)
+        if given.weights is None and padding is not None:
+            array[padding] = 0.0
+        if given.max_norm is not None and not array.flags.writeable:
+            raise ValueError(
+                f"max_norm={given.max_norm!r} scales rows in place: the matrix must be writeable, "
+                "or copied"
+            )
+        table = cls(
+            array,
+            out_of_range=given.out_of_range if ranks == 1 else "raise",
+            padding_idx=padding,
+            max_norm=given.max_norm,
+            norm_type=given.norm_type,
+            writeable=array.flags.writeable,
+            share=(rank, ranks, given.rows),
+        )
+        table.initializer, table.seed = given.initializer, given.seed
+        table.regularizer, table.constraint = given.regularizer, given.constraint
         return table
+
+    @property
+    def part(self) -> Table:
+        """The rows that are in this process: all of them."""
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(V, D)."""
+        rows, dim = self.array.shape
+        return rows, dim
 
     @property
     def rows(self) -> int:
@@ -156,6 +228,42 @@ class Table(_core.Table):
     def dtype(self) -> str:
         """Their dtype's name."""
         return str(self.array.dtype.name)
+
+    def expanded(
+        self, calls: Sequence[_core.BackwardCall]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return the row and the values of each summand of a gradient, in order of position."""
+        return _core.expand(self, calls)
+
+    def coalesced(
+        self, calls: Sequence[_core.BackwardCall]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return the rows of a gradient, ascending, and their summed values."""
+        return _core.coalesce(self, calls)
+
+    def to_dense(
+        self, calls: Sequence[_core.BackwardCall], out: NDArray[Any] | None, method: str
+    ) -> NDArray[Any]:
+        """Return a gradient as an array of the table's shape."""
+        return _core.to_dense(self, calls, out, method)
+
+    def penalty(self, ids: ArrayLike | None = None) -> float:
+        """Return the regularizer's loss over the table, or over the distinct rows of ids."""
+        if self.regularizer is None:
+            return 0.0
+        return float(self.regularizer(self.rows_as_they_are(ids)))
+
+    def added(self, loss: float) -> float:
+        """Return what all ranks that share the table have of a loss."""
+        return loss
+
+    def rows_as_they_are(self, ids: ArrayLike | None = None) -> NDArray[Any]:
+        """Return all rows, up to date, or the distinct ones of ids; not scaled to max_norm."""
+        if ids is None:
+            self.settle()
+            return self.array.view(np.ndarray)
+        rows = np.unique(self.resolve(ids))
+        return _core.Lookup(self).gather_as_is(rows[rows >= 0])
 
     def set_trainable(self, value: bool, name: str) -> None:
         """Say whether the table has a gradient; `name` is that of the layer that errors name.
@@ -208,6 +316,8 @@ class Table(_core.Table):
     def grow_to(self, rows: int) -> None:
         """Move to new memory with so many rows, the new ones by the initializer.
 
+        Of a share, these are the rows of the whole table.
+
         Raises
         ------
         ValueError
@@ -216,17 +326,22 @@ class Table(_core.Table):
         at_rest([self], functools.partial(self._grow_to, rows))
 
     def _grow_to(self, rows: int) -> None:
-        old = self.rows
+        rank, ranks, old = self.share
         rows = _checks.integer(rows, "new_input_dim", old)
         if rows == old:
             return
-        array = _core.zeros((rows, self.dim), self.dtype, promised=True)
-        array[old:] = _initial_rows(self.initializer, old, array.shape, self.dtype)
+        numbers = range(rank, rows, ranks)
+        array = _core.zeros((len(numbers), self.dim), self.dtype, promised=True)
+        array[self.rows :] = _initial_rows(
+            self.initializer, numbers[self.rows :], (rows, self.dim), self.dtype
+        )
+        share = (rank, ranks, rows)
         owner = self.owner
         if owner is None:
-            self.grow(array)
+            self.grow(array, share=share)
         else:
-            owner._grow(self, array)
+            owner._grow(self, array, share)
+        self.share = share
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.settle()
@@ -298,19 +413,26 @@ def _restored(
 
 
 def _initial_rows(
-    initializer: Callable[..., Any] | None, begin: int, shape: tuple[int, ...], dtype: str
+    initializer: Callable[..., Any] | None, numbers: range, shape: tuple[int, int], dtype: str
 ) -> NDArray[Any]:
-    """Return the rows from `begin` on that the initializer makes of a table of `shape`."""
-    end, dim = shape
+    """Return those rows that the initializer makes of a table of `shape`."""
+    total_rows, dim = shape
     # Only our own are known to make what is asked, in memory that nobody else holds.
     if not initializers.is_builtin(initializer):
         if initializer is None:
             raise TypeError("a table without an initializer cannot grow")
         made = initializer(shape, dtype=dtype)
-        return _copied(made, shape, dtype, "the array that embeddings_initializer made")[begin:]
+        made = _copied(made, shape, dtype, "the array that embeddings_initializer made")
+        return made[numbers.start : numbers.stop : numbers.step]
     if not initializer.in_parts:
-        return initializer(shape, dtype=dtype)[begin:]
-    return initializer((end - begin, dim), dtype=dtype, first_row=begin, total_rows=end)
+        return initializer(shape, dtype=dtype)[numbers.start : numbers.stop : numbers.step]
+    return initializer(
+        (len(numbers), dim),
+        dtype=dtype,
+        first_row=numbers.start,
+        row_step=numbers.step,
+        total_rows=total_rows,
+    )
 
 
 def _copied(values: Any, shape: tuple[int, ...], dtype: str, name: str) -> NDArray[Any]:

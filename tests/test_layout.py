@@ -51,7 +51,18 @@ PYEMBED = (
         "schedules",
     ),
     *("initializers", "regularizers", "constraints", "baseline", "ops"),
-    *("table", "lookup", "sparse_grad", "layers", "optimizers", "io", "vectors", "torch", "keras"),
+    *(
+        "table",
+        "lookup",
+        "sharding",
+        "sparse_grad",
+        "layers",
+        "optimizers",
+        "io",
+        "vectors",
+        "torch",
+        "keras",
+    ),
 )
 
 

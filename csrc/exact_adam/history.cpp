@@ -12,7 +12,8 @@ namespace pyembed {
 template <class E>
 History<E>::History(const Table& table, Rows<T> moments, std::shared_ptr<Storage> storage,
                     const ExactAdamNumbers& numbers, i64 t)
-    : table_(table.rows<E>()),
+    : owner_(table),
+      table_(table.rows<E>()),
       moments_(moments),
       storage_(std::move(storage)),
       epsilon_(numbers.epsilon),
@@ -29,8 +30,12 @@ void History<E>::advance(double push, double decay) {
     is_behind_ = true;
     constexpr i64 round = Series::most_steps / 2;
     if (series_.t() < round) return;
+    // By the rows of the whole table, wherever they are: each is settled at the step at which it would be
+    // if they were all in one process.
     const i64 turn = series_.t() % round;
-    settle_range(table_.rows * turn / round, table_.rows * (turn + 1) / round);
+    const Share& share = owner_.share();
+    settle_range(share.local_rows_before(share.rows * turn / round),
+                 share.local_rows_before(share.rows * (turn + 1) / round));
 }
 
 template <class E>

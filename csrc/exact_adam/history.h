@@ -57,6 +57,7 @@ class History : public PendingOf<E> {
     template <class RowsOf>
     void settle_pieces(i64 count, RowsOf rows_of);
 
+    const Table& owner_;
     Rows<E> table_;
     Rows<T> moments_;
     std::shared_ptr<Storage> storage_;

@@ -46,12 +46,16 @@ void pack_pairs(const BackwardCall<T>& call, const Reading& reading, i64 begin, 
         call.dropout.drop(rows, stop - start);
         for (i64 i = start; i < stop; ++i) {
             while (i >= bags.end(bag)) ++bag;
-            u64 row = static_cast<u64>(rows[i - start]);
-            if (rows[i - start] == no_row || (call.winners != nullptr && to.positions[i] < 0))
-                row = reading.nowhere();
-            else if (reading.frozen.contains(rows[i - start]))
-                row = reading.fixed();
-            to.pairs[i] = row << reading.source_bits | static_cast<u64>(to.first_source + (by_id ? i : bag));
+            const i64 row = rows[i - start];
+            u64 place = 0;
+            if (row == no_row || (call.winners != nullptr && to.positions[i] < 0))
+                place = reading.nowhere();
+            else if (reading.frozen.contains(row))
+                place = reading.fixed();
+            else
+                place = reading.owners.place_of(row);
+            to.pairs[i] =
+                place << reading.source_bits | static_cast<u64>(to.first_source + (by_id ? i : bag));
         }
     }
 }

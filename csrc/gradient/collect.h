@@ -5,19 +5,21 @@
 
 #include "base/row_set.h"
 #include "gradient/backward_call.h"
+#include "keys/owners.h"
 
 namespace pyembed {
 
 // What the ids of one call are read with.
 struct Reading {
     IdPolicy policy;
+    Owners owners;
     const RowSet& frozen;
     int row_bits;
     int source_bits;
 
-    // Rows past the last stand for ids that have no gradient: those that do not even count in a bag's
-    // divisor, and those that do.
-    u64 nowhere() const { return static_cast<u64>(policy.rows); }
+    // Pairs have the places of rows. Those past the last stand for ids that have no gradient: those that do
+    // not even count in a bag's divisor, and those that do.
+    u64 nowhere() const { return owners.end(); }
     u64 fixed() const { return nowhere() + 1; }
     u64 row(u64 pair) const { return pair >> source_bits; }
     bool has_gradient(u64 pair) const { return row(pair) < nowhere(); }

@@ -9,13 +9,6 @@
 namespace pyembed {
 namespace {
 
-// How many bits the numbers 0 … largest need.
-int bit_width(u64 largest) {
-    int bits = 0;
-    for (; largest > 0; largest >>= 1) ++bits;
-    return bits;
-}
-
 template <class T>
 void advance(T*& pointer, i64 by) {
     if (pointer != nullptr) pointer += by;
@@ -52,10 +45,10 @@ i64 Summands<T>::reserve(const std::vector<BackwardCall<T>>& calls) {
 
 template <class T>
 std::optional<BadCall> Summands<T>::collect(const std::vector<BackwardCall<T>>& calls, const IdPolicy& policy,
-                                            const RowSet& frozen) {
+                                            const RowSet& frozen, i64 ranks) {
     const i64 sources = reserve(calls);
     source_bits_ = bit_width(static_cast<u64>(std::max<i64>(sources - 1, 0)));
-    Reading reading{policy, frozen, 0, source_bits_};
+    Reading reading{policy, Owners(policy.rows, ranks), frozen, 0, source_bits_};
     row_bits_ = reading.row_bits = bit_width(reading.fixed());
     if (row_bits_ + source_bits_ > 64)
         throw std::length_error("too many ids in one step for a table of this many rows: split the batch");
@@ -85,9 +78,19 @@ std::optional<BadCall> Summands<T>::collect(const std::vector<BackwardCall<T>>& 
 
 template <class T>
 void Summands<T>::sort() {
+    sort_above(source_bits_);
+}
+
+template <class T>
+void Summands<T>::sort_by_owner(const Owners& owners) {
+    sort_above(source_bits_ + owners.local_bits());
+}
+
+template <class T>
+void Summands<T>::sort_above(int shift) {
     Buffer spare = Buffer::of<u64>(count_);
-    const int shift = source_bits_;
-    const u64* const sorted = radix_sort(pairs_.as<u64>(), spare.as<u64>(), count_, row_bits_,
+    const int bits = source_bits_ + row_bits_ - shift;
+    const u64* const sorted = radix_sort(pairs_.as<u64>(), spare.as<u64>(), count_, bits,
                                          [shift](u64 pair) { return pair >> shift; });
     if (sorted == spare.as<u64>()) pairs_ = std::move(spare);
 }

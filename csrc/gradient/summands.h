@@ -8,6 +8,7 @@
 #include "base/row_set.h"
 #include "gradient/backward_call.h"
 #include "gradient/views.h"
+#include "keys/owners.h"
 
 namespace pyembed {
 
@@ -21,12 +22,15 @@ template <class T>
 class Summands {
   public:
     // Reads and checks all ids. Ids without a row, and rows in `frozen`, have no gradient and are left out.
-    // Throws std::length_error where rows x sources do not fit into 64 bits.
+    // Throws std::length_error where rows x sources do not fit into 64 bits. With several ranks, rows are
+    // their places from here on: see Owners.
     std::optional<BadCall> collect(const std::vector<BackwardCall<T>>& calls, const IdPolicy& policy,
-                                   const RowSet& frozen);
+                                   const RowSet& frozen, i64 ranks = 1);
 
     // Sorts them by row, within a row in order of position.
     void sort();
+    // Sorts them by the owner of the row alone, in order of position.
+    void sort_by_owner(const Owners& owners);
 
     i64 count() const { return count_; }
     i64 dim() const { return dim_; }
@@ -46,6 +50,8 @@ class Summands {
   private:
     // Returns the number of sources.
     i64 reserve(const std::vector<BackwardCall<T>>& calls);
+    // Sorts pairs by their bits from `shift` on.
+    void sort_above(int shift);
 
     i64 count_ = 0;
     i64 dim_ = 0;

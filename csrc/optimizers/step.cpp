@@ -71,7 +71,8 @@ void for_each_update(const std::vector<Update>& updates, F f) {
 
 }  // namespace
 
-std::optional<BadUpdate> step(const std::vector<Update>& updates) {
+std::optional<BadUpdate> step(const std::vector<Update>& updates,
+                              const std::function<void()>& before_writing) {
     std::vector<AnySegments> gradients(updates.size());
     std::vector<std::optional<BadCall>> bad(updates.size());
     for_each_update(updates, [&](std::size_t u) { bad[u] = sort_gradient(updates[u], gradients[u]); });
@@ -86,6 +87,7 @@ std::optional<BadUpdate> step(const std::vector<Update>& updates) {
             throw std::invalid_argument("the state is not that of the table's rows");
         update.rule.reserve(update.table, update.state, update.state.t + 1);
     }
+    if (before_writing) before_writing();
     // Nothing below can fail.
     for_each_update(updates, [&](std::size_t u) {
         const Update& update = updates[u];

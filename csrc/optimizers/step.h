@@ -1,6 +1,7 @@
 // A step of an optimizer: all of its tables, or none.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,7 +60,9 @@ struct BadUpdate {
 };
 
 // Steps all tables, each of which stands there once, and counts their t. Whatever is refused or thrown,
-// nothing has been written.
-std::optional<BadUpdate> step(const std::vector<Update>& updates);
+// nothing has been written. `before_writing` is called, with all locks, when nothing else can fail; it may
+// throw.
+std::optional<BadUpdate> step(const std::vector<Update>& updates,
+                              const std::function<void()>& before_writing = {});
 
 }  // namespace pyembed

@@ -126,21 +126,22 @@ void refuse_offsets(i64 bag, i64 offset, const std::string& why) {
                           why);
 }
 
-// The place of `value` among the names.
-template <std::size_t count>
-std::size_t choice_argument(const std::string& value, const char* argument,
-                            const char* const (&names)[count]) {
-    std::string allowed;
-    for (std::size_t i = 0; i < count; ++i) {
-        if (value == names[i]) return i;
-        allowed += (i > 0 ? ", '" : "'") + std::string(names[i]) + "'";
-    }
-    throw py::value_error(std::string(argument) + "='" + value + "' is none of " + allowed);
-}
-
 // The columns of a matrix may lie between each other's: by addresses alone, they would overlap.
 bool share_memory(const py::array& a, const py::array& b) {
     return py::module_::import("pyembed._arrays").attr("share_memory")(a, b).cast<bool>();
+}
+
+// In memory of the pool where it is large.
+template <class T>
+py::array new_array(const Shape& shape) {
+    std::size_t bytes = sizeof(T);
+    for (const py::ssize_t axis : shape) bytes *= static_cast<std::size_t>(axis);
+    if (!Buffer::is_kept(bytes)) return py::array_t<T>(shape);
+    auto memory = std::make_unique<Buffer>(bytes);
+    T* const data = memory->template as<T>();
+    const py::capsule owner(memory.get(), [](void* buffer) { delete static_cast<Buffer*>(buffer); });
+    (void)memory.release();
+    return py::array_t<T>(shape, data, owner);
 }
 
 }  // namespace
@@ -210,19 +211,12 @@ RowsArgument<T> output_rows(py::handle object, const char* name, const Shape& sh
 
 template <class T>
 RowsArgument<T> new_rows(const Shape& shape) {
-    std::size_t bytes = sizeof(T);
-    for (const py::ssize_t axis : shape) bytes *= static_cast<std::size_t>(axis);
-    py::array array;
-    if (Buffer::is_kept(bytes)) {
-        auto memory = std::make_unique<Buffer>(bytes);
-        T* const data = memory->template as<T>();
-        const py::capsule owner(memory.get(), [](void* buffer) { delete static_cast<Buffer*>(buffer); });
-        (void)memory.release();
-        array = py::array_t<T>(shape, data, owner);
-    } else {
-        array = py::array_t<T>(shape);
-    }
+    const py::array array = new_array<T>(shape);
     return {array, *rows_of<T>(array)};
+}
+
+py::array new_numbers(const Shape& shape) {
+    return new_array<i64>(shape);
 }
 
 py::array zeros(const Shape& shape, const std::string& dtype, bool promised) {

@@ -63,6 +63,9 @@ RowsArgument<T> output_rows(py::handle object, const char* name, const Shape& sh
 template <class T>
 RowsArgument<T> new_rows(const Shape& shape);
 
+// The same of numbers (of rows, or positions).
+py::array new_numbers(const Shape& shape);
+
 // A new array of zeros, whose memory is touched only where it is written. `promised`: all of it will be.
 py::array zeros(const Shape& shape, const std::string& dtype, bool promised);
 
@@ -94,6 +97,18 @@ struct WeightsArgument {
 template <class T>
 WeightsArgument<T> weights_argument(py::handle object, const char* name, const IdsArgument& ids,
                                     Pooling pooling);
+
+// The place of `value` among the names.
+template <std::size_t count>
+std::size_t choice_argument(const std::string& value, const char* argument,
+                            const char* const (&names)[count]) {
+    std::string allowed;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (value == names[i]) return i;
+        allowed += (i > 0 ? ", '" : "'") + std::string(names[i]) + "'";
+    }
+    throw py::value_error(std::string(argument) + "='" + value + "' is none of " + allowed);
+}
 
 OutOfRange out_of_range_argument(const std::string& name);
 Pooling pooling_argument(const std::string& mode);

@@ -87,6 +87,16 @@ BoundCall BoundCall::apart_from(const Written& written) const {
     return apart;
 }
 
+BoundCall BoundCall::with_ids(py::handle object) const {
+    BoundCall copy(*this);
+    copy.ids_ = ids_argument(object);
+    if (copy.ids_.shape() != ids_.shape())
+        throw py::value_error("ids have shape " + shape_text(copy.ids_.shape()) + ", but must have shape " +
+                              shape_text(ids_.shape()));
+    std::visit([&](auto& call) { call.ids = copy.ids_.ids; }, copy.call_);
+    return copy;
+}
+
 void BoundCall::check_dim(i64 dim) const {
     const i64 found = std::visit([](const auto& call) { return call.gradient.dim; }, call_);
     if (found != dim)

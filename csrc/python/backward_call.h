@@ -23,6 +23,8 @@ class BoundCall {
     void find_winners(const Table& table);
 
     BoundCall scaled(double factor) const;
+    // The same with other ids, of the same shape, for what it chose.
+    BoundCall with_ids(py::handle ids) const;
 
     // Whether it reads what is to be written; and the same call, which reads copies of that.
     bool reads(const Written& written) const;

@@ -12,6 +12,7 @@ void bind_keys(pybind11::module_& module);
 void bind_gradient(pybind11::module_& module);
 void bind_optimizers(pybind11::module_& module);
 void bind_nearest(pybind11::module_& module);
+void bind_owners(pybind11::module_& module);
 void bind_words(pybind11::module_& module);
 
 }  // namespace pyembed

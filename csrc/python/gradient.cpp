@@ -5,6 +5,7 @@
 #include "python/backward_call.h"
 #include "python/bind.h"
 #include "python/no_gil.h"
+#include "python/owners.h"
 
 namespace pyembed {
 namespace {
@@ -13,9 +14,11 @@ namespace {
 struct Target {
     const Table* table;
     IdPolicy policy;
+    i64 ranks = 1;
 
     static Target of(const Table& table) { return {&table, table.view().policy}; }
     static Target of(i64 rows) { return {nullptr, {rows}}; }
+    static Target of(const BoundOwners& given) { return {nullptr, given.policy, given.owners.ranks()}; }
 };
 
 // Raises IndexError where an id is bad.
@@ -31,7 +34,8 @@ Summands<T> collect(const Target& target, const Calls& calls) {
         const RowSet none;
         std::optional<TableLock::Shared> shared;
         if (target.table != nullptr) shared.emplace(target.table->lock());
-        bad = summands.collect(given, target.policy, target.table != nullptr ? target.table->frozen() : none);
+        bad = summands.collect(given, target.policy, target.table != nullptr ? target.table->frozen() : none,
+                               target.ranks);
     }
     if (bad) raise_bad_id(bad->id, calls[bad->call]->ids_shape(), target.policy.rows);
     return summands;
@@ -47,10 +51,10 @@ std::unique_ptr<Segments<T>> sort(Summands<T> summands) {
 // (ids, values), written by fill(ids, values) without the GIL.
 template <class T, class Fill>
 py::tuple ids_and_values(i64 count, i64 dim, Fill fill) {
-    py::array_t<i64> ids(count);
+    py::array ids = new_numbers({count});
     auto values = new_rows<T>({count, dim});
     {
-        i64* const to = ids.mutable_data();
+        i64* const to = static_cast<i64*>(ids.mutable_data());
         const NoGil no_gil;
         fill(to, values.rows.data);
     }
@@ -71,18 +75,69 @@ auto in_arithmetic_of(const AnyRows& rows, F f) {
     return std::visit([&](auto r) { return f(Compute<ElementOf<decltype(r)>>{}); }, rows);
 }
 
+// In order of position, or of the rows' owners first.
+template <class T>
+py::tuple expanded(const Target& target, const Calls& calls, const Owners* owners) {
+    Summands<T> summands = collect<T>(target, calls);
+    if (owners != nullptr) {
+        const NoGil no_gil;
+        summands.sort_by_owner(*owners);
+    }
+    return ids_and_values<T>(summands.count(), summands.dim(),
+                             [&](i64* ids, T* values) { expand(summands, ids, values); });
+}
+
+template <class T>
+py::tuple no_rows(i64 dim) {
+    return ids_and_values<T>(0, dim, [](i64*, T*) {});
+}
+
 py::tuple expand_calls(const Table& table, const Calls& calls) {
     return in_arithmetic_of(table.view().rows, [&](auto zero) {
-        using T = decltype(zero);
-        const Summands<T> summands = collect<T>(Target::of(table), calls);
-        return ids_and_values<T>(summands.count(), summands.dim(),
-                                 [&](i64* ids, T* values) { expand(summands, ids, values); });
+        return expanded<decltype(zero)>(Target::of(table), calls, nullptr);
     });
 }
 
 py::tuple coalesce_calls(const Table& table, const Calls& calls) {
     return in_arithmetic_of(table.view().rows,
                             [&](auto zero) { return coalesced<decltype(zero)>(Target::of(table), calls); });
+}
+
+// (ids, values, counts (ranks,)): ids that are places become local rows, of which each rank has so many.
+py::tuple by_owner(const BoundOwners& of, py::tuple ids_and_values) {
+    const auto ids = ids_and_values[0].cast<py::array_t<i64>>();
+    py::array_t<i64> counts(of.owners.ranks());
+    std::fill_n(counts.mutable_data(), of.owners.ranks(), i64{0});
+    i64* const rows = const_cast<i64*>(ids.data());
+    i64* const count_of_rank = counts.mutable_data();
+    for (i64 i = 0; i < ids.size(); ++i) {
+        const u64 place = static_cast<u64>(rows[i]);
+        ++count_of_rank[of.owners.owner_of_place(place)];
+        rows[i] = of.owners.local_row(place);
+    }
+    return py::make_tuple(ids_and_values[0], ids_and_values[1], std::move(counts));
+}
+
+// With each row once, sorted by owner and then by row.
+py::tuple coalesce_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
+    py::tuple found;
+    for (const BoundCall* call : calls) call->check_dim(dim);
+    with_arithmetic(dtype, [&](auto zero) {
+        using T = decltype(zero);
+        found = calls.empty() ? no_rows<T>(dim) : coalesced<T>(Target::of(of), calls);
+    });
+    return by_owner(of, std::move(found));
+}
+
+// With each summand, sorted by owner, in order of position.
+py::tuple expand_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
+    py::tuple found;
+    for (const BoundCall* call : calls) call->check_dim(dim);
+    with_arithmetic(dtype, [&](auto zero) {
+        using T = decltype(zero);
+        found = calls.empty() ? no_rows<T>(dim) : expanded<T>(Target::of(of), calls, &of.owners);
+    });
+    return by_owner(of, std::move(found));
 }
 
 py::tuple coalesce_rows(const BoundCall& call, i64 rows) {
@@ -152,11 +207,16 @@ void bind_gradient(py::module_& module) {
     py::class_<BoundCall>(module, "BackwardCall")
         .def(py::init(&plain_call), py::arg("ids"), py::arg("rows"), py::arg("dim"), py::arg("dtype"),
              py::arg("gradient_name") = "grad_output")
-        .def("scaled", &BoundCall::scaled, py::arg("factor"));
+        .def("scaled", &BoundCall::scaled, py::arg("factor"))
+        .def("with_ids", &BoundCall::with_ids, py::arg("ids"));
 
     module.def("expand", expand_calls, py::arg("table"), py::arg("calls"));
     module.def("coalesce", coalesce_calls, py::arg("table"), py::arg("calls"));
     module.def("to_dense", to_dense, py::arg("table"), py::arg("calls"), py::arg("out"), py::arg("method"));
+    module.def("coalesce_by_owner", coalesce_by_owner, py::arg("owners"), py::arg("calls"), py::arg("dtype"),
+               py::arg("dim"));
+    module.def("expand_by_owner", expand_by_owner, py::arg("owners"), py::arg("calls"), py::arg("dtype"),
+               py::arg("dim"));
     module.def("coalesce_rows", coalesce_rows, py::arg("call"), py::arg("rows"));
     module.def("scatter_add", scatter_add, py::arg("dst"), py::arg("ids"), py::arg("rows"),
                py::arg("method"));

@@ -95,8 +95,6 @@ py::array weight_gradient_of_bags(const Source& source, const Pooled& how, py::h
                                   py::handle gradient, py::handle offsets, py::handle weights_object) {
     const IdsArgument ids = ids_argument(ids_object);
     const BagsArgument bags = bags_argument(ids, offsets, how.include_last_offset);
-    if (selects(how.pooling))
-        throw py::value_error("mode='" + mode_name(how.pooling) + "' takes no per_sample_weights");
     return std::visit(
         [&](auto rows) -> py::array {
             using E = ElementOf<decltype(rows)>;
@@ -145,6 +143,34 @@ class Lookup {
         return gather_from(Source::of(table_, false), ids, offsets, weights, py::none(), {dropout, key});
     }
 
+    // Raise what `gather`, `call` and `weight_gradient` do, but for what ids are: for rows that are
+    // elsewhere.
+    void check_gather(py::handle ids_object, py::handle offsets, py::handle weights, py::handle out) const {
+        const Source source = Source::of(table_, false);
+        const IdsArgument ids = ids_argument(ids_object);
+        if (!pooled_) refuse_bags(offsets, weights);
+        const BagsArgument bags = bags_of(ids, offsets);
+        std::visit(
+            [&](auto rows) {
+                using T = Compute<ElementOf<decltype(rows)>>;
+                const auto given = weights_argument<T>(weights, "per_sample_weights", ids, pooling());
+                if (out.is_none()) return;
+                Shape shape = pooled_ ? Shape{bags.bags.count} : ids.shape();
+                shape.push_back(rows.dim);
+                const auto output = output_or_new<T>(out, shape, source, ids);
+                refuse_overlap(output.array, "out", given.array, "per_sample_weights");
+            },
+            source.rows);
+    }
+    void check_call(py::handle ids, py::handle gradient, py::handle offsets, py::handle weights) const {
+        (void)unselected_call(ids, gradient, offsets, weights, {});
+    }
+    void check_weight_gradient(py::handle ids, py::handle gradient, py::handle offsets,
+                               py::handle weights) const {
+        refuse_weights();
+        check_call(ids, gradient, offsets, weights);
+    }
+
     BoundCall call(py::handle ids, py::handle gradient, py::handle offsets, py::handle weights) const {
         return call_of(ids, gradient, offsets, weights, {});
     }
@@ -154,7 +180,7 @@ class Lookup {
 
     py::array weight_gradient(py::handle ids, py::handle gradient, py::handle offsets,
                               py::handle weights) const {
-        if (!pooled_) throw py::value_error("a lookup without bags takes no per_sample_weights");
+        refuse_weights();
         return weight_gradient_of_bags(Source::of(table_, false), *pooled_, ids, gradient, offsets, weights);
     }
 
@@ -166,18 +192,34 @@ class Lookup {
         return gather_rows(source, ids, out, dropout);
     }
 
-    BoundCall call_of(py::handle ids_object, py::handle gradient, py::handle offsets, py::handle weights,
+    Pooling pooling() const { return pooled_ ? pooled_->pooling : Pooling::sum; }
+
+    BagsArgument bags_of(const IdsArgument& ids, py::handle offsets) const {
+        return pooled_ ? bags_argument(ids, offsets, pooled_->include_last_offset) : each_alone(ids);
+    }
+
+    BoundCall call_of(py::handle ids, py::handle gradient, py::handle offsets, py::handle weights,
                       const Dropout& dropout) const {
+        BoundCall call = unselected_call(ids, gradient, offsets, weights, dropout);
+        if (selects(pooling())) call.find_winners(table_);
+        return call;
+    }
+
+    BoundCall unselected_call(py::handle ids_object, py::handle gradient, py::handle offsets,
+                              py::handle weights, const Dropout& dropout) const {
         if (!pooled_) refuse_bags(offsets, weights);
         IdsArgument ids = ids_argument(ids_object);
-        BagsArgument bags =
-            pooled_ ? bags_argument(ids, offsets, pooled_->include_last_offset) : each_alone(ids);
+        BagsArgument bags = bags_of(ids, offsets);
         const TableView view = table_.view();
-        const Pooling pooling = pooled_ ? pooled_->pooling : Pooling::sum;
-        BoundCall call(std::move(ids), std::move(bags), pooled_.has_value(), pooling, gradient, "grad_output",
-                       weights, view.dim(), arithmetic_name(view.rows), by_frequency_, dropout);
-        if (selects(pooling)) call.find_winners(table_);
-        return call;
+        return BoundCall(std::move(ids), std::move(bags), pooled_.has_value(), pooling(), gradient,
+                         "grad_output", weights, view.dim(), arithmetic_name(view.rows), by_frequency_,
+                         dropout);
+    }
+
+    void refuse_weights() const {
+        if (!pooled_) throw py::value_error("a lookup without bags takes no per_sample_weights");
+        if (selects(pooling()))
+            throw py::value_error("mode='" + mode_name(pooling()) + "' takes no per_sample_weights");
     }
 
     static void refuse_bags(py::handle offsets, py::handle weights) {
@@ -226,6 +268,12 @@ void bind_lookup(py::module_& module) {
         .def("call_dropping", &Lookup::call_dropping, py::arg("ids"), py::arg("grad_output"),
              py::arg("dropout"), py::arg("key"))
         .def("weight_gradient", &Lookup::weight_gradient, py::arg("ids"), py::arg("grad_output"),
+             py::arg("offsets") = py::none(), py::arg("per_sample_weights") = py::none())
+        .def("check_gather", &Lookup::check_gather, py::arg("ids"), py::arg("offsets") = py::none(),
+             py::arg("per_sample_weights") = py::none(), py::arg("out") = py::none())
+        .def("check_call", &Lookup::check_call, py::arg("ids"), py::arg("grad_output"),
+             py::arg("offsets") = py::none(), py::arg("per_sample_weights") = py::none())
+        .def("check_weight_gradient", &Lookup::check_weight_gradient, py::arg("ids"), py::arg("grad_output"),
              py::arg("offsets") = py::none(), py::arg("per_sample_weights") = py::none());
 
     module.def(

@@ -76,6 +76,7 @@ PYBIND11_MODULE(_core_of_the_main_interpreter, module, pybind11::mod_gil_not_use
     bind_table(module);
     bind_lookup(module);
     bind_keys(module);
+    bind_owners(module);
     bind_gradient(module);
     bind_optimizers(module);
     bind_nearest(module);
@@ -84,22 +85,26 @@ PYBIND11_MODULE(_core_of_the_main_interpreter, module, pybind11::mod_gil_not_use
     module.def("zeros", zeros, py::arg("shape"), py::arg("dtype"), py::arg("promised") = false);
     module.def(
         "fill_uniform",
-        [](py::handle array, u64 seed, i64 first_row, double low, double high) {
-            fill(array, [=](auto rows) { fill_uniform(rows, seed, first_row, low, high); });
+        [](py::handle array, u64 seed, i64 first_row, i64 row_step, double low, double high) {
+            fill(array, [=](auto rows) { fill_uniform(rows, seed, {first_row, row_step}, low, high); });
         },
-        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("low"), py::arg("high"));
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("row_step"), py::arg("low"),
+        py::arg("high"));
     module.def(
         "fill_normal",
-        [](py::handle array, u64 seed, i64 first_row, double mean, double stddev) {
-            fill(array, [=](auto rows) { fill_normal(rows, seed, first_row, mean, stddev); });
+        [](py::handle array, u64 seed, i64 first_row, i64 row_step, double mean, double stddev) {
+            fill(array, [=](auto rows) { fill_normal(rows, seed, {first_row, row_step}, mean, stddev); });
         },
-        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("mean"), py::arg("stddev"));
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("row_step"), py::arg("mean"),
+        py::arg("stddev"));
     module.def(
         "fill_truncated_normal",
-        [](py::handle array, u64 seed, i64 first_row, double mean, double stddev) {
-            fill(array, [=](auto rows) { fill_truncated_normal(rows, seed, first_row, mean, stddev); });
+        [](py::handle array, u64 seed, i64 first_row, i64 row_step, double mean, double stddev) {
+            fill(array,
+                 [=](auto rows) { fill_truncated_normal(rows, seed, {first_row, row_step}, mean, stddev); });
         },
-        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("mean"), py::arg("stddev"));
+        py::arg("array"), py::arg("seed"), py::arg("first_row"), py::arg("row_step"), py::arg("mean"),
+        py::arg("stddev"));
 
     module.def("set_num_threads", set_max_threads, py::arg("n"));
     module.def("get_num_threads", max_threads);

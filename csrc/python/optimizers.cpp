@@ -123,7 +123,8 @@ Written written_by(const std::vector<const BoundUpdate*>& updates) {
 }
 
 // Gradients count as they are when the step is called: what it would overwrite is copied first.
-void step_tables(const std::vector<const BoundUpdate*>& bound) {
+// `before_writing`, or None, is called when the step can no longer fail; it may refuse by raising.
+void step_tables(const std::vector<const BoundUpdate*>& bound, const py::object& before_writing) {
     const Written written = written_by(bound);
     std::deque<BoundCall> copies;
     std::vector<Calls> calls;
@@ -134,10 +135,16 @@ void step_tables(const std::vector<const BoundUpdate*>& bound) {
             if (call->reads(written)) call = &copies.emplace_back(call->apart_from(written));
         updates.push_back(checked(*update, calls.back()));
     }
+    std::function<void()> ask;
+    if (!before_writing.is_none())
+        ask = [&] {
+            const py::gil_scoped_acquire gil;
+            before_writing();
+        };
     std::optional<BadUpdate> bad;
     {
         const NoGil no_gil;
-        bad = step(updates);
+        bad = step(updates, ask);
     }
     if (bad) {
         const i64 rows = updates[bad->update].table.view().policy.rows;
@@ -179,7 +186,7 @@ void bind_optimizers(py::module_& module) {
              py::arg("learning_rate"), py::arg("decay") = 1.0, py::kw_only(), py::arg("l1") = 0.0,
              py::arg("l2") = 0.0, py::arg("norm") = py::none(), py::arg("non_negative") = false);
 
-    module.def("step", step_tables, py::arg("updates"));
+    module.def("step", step_tables, py::arg("updates"), py::arg("before_writing") = py::none());
 }
 
 }  // namespace pyembed

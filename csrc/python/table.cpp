@@ -8,6 +8,7 @@
 #include "python/bind.h"
 #include "python/no_gil.h"
 #include "table/fill.h"
+#include "table/row_sums.h"
 #include "table/table_locks.h"
 
 namespace pyembed {
@@ -17,14 +18,26 @@ py::array_t<i64> array_of_numbers(const std::vector<i64>& values) {
     return py::array_t<i64>(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
+// (rank, ranks, rows of all ranks), or none where the table is whole.
+using GivenShare = std::tuple<i64, i64, i64>;
+
+Share share_of(const AnyRows& rows, const std::optional<GivenShare>& given) {
+    if (!given) return Share::whole(count_of(rows));
+    const auto [rank, ranks, all] = *given;
+    const Share share{rank, ranks, all};
+    if (share.local_rows_before(all) != count_of(rows))
+        throw py::value_error("the array has not as many rows as the share");
+    return share;
+}
+
 std::unique_ptr<Table> make_table(py::handle array, const std::string& out_of_range,
                                   std::optional<i64> padding, std::optional<double> max_norm,
-                                  double norm_type, bool writeable) {
+                                  double norm_type, bool writeable, std::optional<GivenShare> share) {
     const AnyRows rows = matrix_argument(array, "table", writeable || max_norm);
     const IdPolicy policy{count_of(rows), out_of_range_argument(out_of_range), padding.value_or(no_row)};
     std::optional<MaxNorm> limit;
     if (max_norm) limit = MaxNorm{*max_norm, norm_type};
-    return std::make_unique<Table>(rows, ArrayStorage::of(array), policy, limit);
+    return std::make_unique<Table>(rows, ArrayStorage::of(array), policy, limit, share_of(rows, share));
 }
 
 // The row of each id, -1 for one that has none, whether or not it is the padding row.
@@ -89,12 +102,14 @@ void move_state(State& from, State& to) {
     from.row_steps_storage.swap(to.row_steps_storage);
 }
 
-void grow(Table& table, py::handle array, State* state, State* larger_state) {
+void grow(Table& table, py::handle array, State* state, State* larger_state,
+          const std::optional<GivenShare>& given) {
     const AnyRows larger = matrix_argument(array, "array", true);
+    const Share share = share_of(larger, given);
     std::shared_ptr<Storage> storage = ArrayStorage::of(array);
     std::shared_ptr<Storage> beside = larger_state != nullptr ? larger_state->storage : nullptr;
     const NoGil no_gil;
-    table.grow(larger, storage, [&] {
+    table.grow(larger, storage, share, [&] {
         if (state == nullptr) return;
         if (larger_state == nullptr || state->rows() != table.policy().rows ||
             larger_state->rows() != count_of(larger) ||
@@ -103,6 +118,29 @@ void grow(Table& table, py::handle array, State* state, State* larger_state) {
         move_state(*state, *larger_state);
         if (table.pending() != nullptr) table.pending()->move(larger, state->arrays, beside);
     });
+}
+
+// (ExactSum::size,): the parts of a sum over the rows of a matrix.
+py::array_t<i64> sums_of_rows(py::handle array, const std::string& name, int exponent) {
+    const auto summed = static_cast<Summed>(choice_argument(name, "summed", summed_names));
+    return std::visit(
+        [&](auto rows) {
+            ExactSum sum;
+            {
+                const NoGil no_gil;
+                sum = row_sums(read_only(rows), summed, exponent);
+            }
+            return py::array_t<i64>(ExactSum::size, sum.parts());
+        },
+        matrix_argument(array, "array", false));
+}
+
+// The number that has these parts, or several such arrays of them added up.
+double exact_sum(const py::array_t<i64, py::array::c_style | py::array::forcecast>& parts) {
+    if (parts.size() != ExactSum::size) throw py::value_error("parts are not those of a sum");
+    ExactSum sum;
+    sum.add_parts(parts.data());
+    return sum.value();
 }
 
 // While `with` runs, nobody else writes the tables; or, where `alone`, reads them either. What is called
@@ -139,7 +177,7 @@ void bind_table(py::module_& module) {
     py::class_<Table>(module, "Table")
         .def(py::init(&make_table), py::arg("array"), py::kw_only(), py::arg("out_of_range") = "raise",
              py::arg("padding_idx") = py::none(), py::arg("max_norm") = py::none(),
-             py::arg("norm_type") = 2.0, py::arg("writeable") = true)
+             py::arg("norm_type") = 2.0, py::arg("writeable") = true, py::arg("share") = py::none())
         .def_property_readonly("array", [](const Table& table) { return array_of(table.view().storage); })
         .def(
             "resolve",
@@ -153,7 +191,7 @@ void bind_table(py::module_& module) {
         .def("frozen_rows", [](const Table& table) { return array_of_numbers(frozen_rows(table)); })
         .def("assign", assign, py::arg("values"))
         .def("grow", grow, py::arg("array"), py::arg("state") = py::none(),
-             py::arg("larger_state") = py::none())
+             py::arg("larger_state") = py::none(), py::arg("share") = py::none())
         .def("settle", &Table::settle, py::call_guard<NoGil>())
         .def("detach", &Table::detach, py::call_guard<NoGil>())
         .def("restart", &Table::restart, py::arg("t"), py::call_guard<NoGil>())
@@ -165,6 +203,10 @@ void bind_table(py::module_& module) {
             }
             return array_of_numbers(stamps);
         });
+
+    module.attr("sum_parts") = static_cast<int>(ExactSum::size);
+    module.def("row_sums", sums_of_rows, py::arg("array"), py::arg("summed"), py::arg("exponent") = 0);
+    module.def("exact_sum", exact_sum, py::arg("parts"));
 
     py::class_<Holding>(module, "Holding")
         .def(py::init<py::tuple, bool>(), py::arg("tables"), py::kw_only(), py::arg("alone"))

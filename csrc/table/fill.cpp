@@ -23,7 +23,7 @@ Uniforms uniforms(u64 seed, u64 row, i64 pair) {
 
 // draw turns a pair of uniforms into the values of two neighbouring columns.
 template <class E, class Draw>
-void fill(Rows<E> out, u64 seed, i64 first_row, Draw draw) {
+void fill(Rows<E> out, u64 seed, const FilledRows& filled, Draw draw) {
     const i64 row_bytes = out.dim * static_cast<i64>(sizeof(E));
     const i64 block = 1 + 4096 / (out.dim + 1);
     // A draw costs as much as moving about 16 bytes for each byte it makes.
@@ -32,7 +32,7 @@ void fill(Rows<E> out, u64 seed, i64 first_row, Draw draw) {
             E* const to = out.row(row);
             for (i64 column = 0; column < out.dim; column += 2) {
                 const Uniforms values =
-                    draw(uniforms(seed, static_cast<u64>(first_row) + static_cast<u64>(row), column / 2));
+                    draw(uniforms(seed, static_cast<u64>(filled.first + row * filled.step), column / 2));
                 to[column] = static_cast<E>(values.first);
                 if (column + 1 < out.dim) to[column + 1] = static_cast<E>(values.second);
             }
@@ -43,16 +43,16 @@ void fill(Rows<E> out, u64 seed, i64 first_row, Draw draw) {
 }  // namespace
 
 template <class E>
-void fill_uniform(Rows<E> out, u64 seed, i64 first_row, double low, double high) {
-    fill(out, seed, first_row, [=](Uniforms u) -> Uniforms {
+void fill_uniform(Rows<E> out, u64 seed, const FilledRows& filled, double low, double high) {
+    fill(out, seed, filled, [=](Uniforms u) -> Uniforms {
         return {low + (high - low) * u.first, low + (high - low) * u.second};
     });
 }
 
 // Box & Muller (1958).
 template <class E>
-void fill_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stddev) {
-    fill(out, seed, first_row, [=](Uniforms u) -> Uniforms {
+void fill_normal(Rows<E> out, u64 seed, const FilledRows& filled, double mean, double stddev) {
+    fill(out, seed, filled, [=](Uniforms u) -> Uniforms {
         constexpr double two_pi = 6.283185307179586476925;
         const double radius = stddev * std::sqrt(-2.0 * std::log(u.first));
         return {mean + radius * std::cos(two_pi * u.second), mean + radius * std::sin(two_pi * u.second)};
@@ -62,19 +62,19 @@ void fill_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stdde
 // By inversion, one uniform an element: rejecting what lies outside would draw again, an unknown number of
 // times.
 template <class E>
-void fill_truncated_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stddev) {
+void fill_truncated_normal(Rows<E> out, u64 seed, const FilledRows& filled, double mean, double stddev) {
     const auto draw = [=](double u) {
         constexpr double mass = 0.95449973610364158560;  // of a normal number between -2 and 2
         const double x = normal_quantile(mass * (u - 0.5));
         return mean + stddev * std::clamp(x, -2.0, 2.0);
     };
-    fill(out, seed, first_row, [=](Uniforms u) -> Uniforms { return {draw(u.first), draw(u.second)}; });
+    fill(out, seed, filled, [=](Uniforms u) -> Uniforms { return {draw(u.first), draw(u.second)}; });
 }
 
-#define PYEMBED_FILL(E)                                            \
-    template void fill_uniform(Rows<E>, u64, i64, double, double); \
-    template void fill_normal(Rows<E>, u64, i64, double, double);  \
-    template void fill_truncated_normal(Rows<E>, u64, i64, double, double);
+#define PYEMBED_FILL(E)                                                          \
+    template void fill_uniform(Rows<E>, u64, const FilledRows&, double, double); \
+    template void fill_normal(Rows<E>, u64, const FilledRows&, double, double);  \
+    template void fill_truncated_normal(Rows<E>, u64, const FilledRows&, double, double);
 PYEMBED_FOR_ELEMENTS(PYEMBED_FILL)
 
 }  // namespace pyembed

@@ -8,15 +8,21 @@
 
 namespace pyembed {
 
-// out (rows, D) = draws that depend on (seed, first_row + row, column) alone: any range of rows of a table
-// can be filled by itself, at any number of threads. Philox4x32-10 (Salmon et al. 2011).
+// Which rows of a table are filled: every step-th, from `first` on.
+struct FilledRows {
+    i64 first;
+    i64 step;
+};
+
+// out (rows, D) = draws that depend on (seed, row of the table, column) alone: any of its rows can be filled
+// by themselves, at any number of threads. Philox4x32-10 (Salmon et al. 2011).
 template <class E>
-void fill_uniform(Rows<E> out, u64 seed, i64 first_row, double low, double high);
+void fill_uniform(Rows<E> out, u64 seed, const FilledRows& filled, double low, double high);
 template <class E>
-void fill_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stddev);
+void fill_normal(Rows<E> out, u64 seed, const FilledRows& filled, double mean, double stddev);
 // The normal distribution between mean - 2 stddev and mean + 2 stddev alone
 template <class E>
-void fill_truncated_normal(Rows<E> out, u64 seed, i64 first_row, double mean, double stddev);
+void fill_truncated_normal(Rows<E> out, u64 seed, const FilledRows& filled, double mean, double stddev);
 
 // to (V, D) = from (V, D), but for the rows that is_left_out(row) says.
 template <class T, class IsLeftOut>

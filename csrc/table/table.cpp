@@ -8,8 +8,8 @@
 namespace pyembed {
 
 Table::Table(const AnyRows& rows, std::shared_ptr<Storage> storage, const IdPolicy& policy,
-             std::optional<MaxNorm> max_norm)
-    : rows_(rows), storage_(std::move(storage)), policy_(policy), max_norm_(max_norm) {}
+             std::optional<MaxNorm> max_norm, const Share& share)
+    : rows_(rows), storage_(std::move(storage)), policy_(policy), share_(share), max_norm_(max_norm) {}
 
 TableView Table::view() const {
     const std::lock_guard<std::mutex> guard(moving_);
@@ -81,7 +81,7 @@ std::vector<i64> Table::stamps() const {
     return pending_ ? pending_->stamps() : std::vector<i64>();
 }
 
-void Table::grow(const AnyRows& larger, std::shared_ptr<Storage> storage,
+void Table::grow(const AnyRows& larger, std::shared_ptr<Storage> storage, const Share& share,
                  const std::function<void()>& move_beside) {
     const TableLock::Alone alone(lock_);
     std::visit(
@@ -103,6 +103,7 @@ void Table::grow(const AnyRows& larger, std::shared_ptr<Storage> storage,
     rows_ = larger;
     storage_.swap(storage);
     policy_.rows = count_of(larger);
+    share_ = share;
 }
 
 #define PYEMBED_ASSIGN(E) template void Table::assign(Rows<const E>);

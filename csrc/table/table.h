@@ -11,6 +11,7 @@
 #include "base/row_set.h"
 #include "element/any_rows.h"
 #include "keys/ids.h"
+#include "keys/owners.h"
 #include "storage/storage.h"
 #include "table/pending.h"
 #include "table/table_lock.h"
@@ -43,8 +44,9 @@ struct LiveRows {
 
 class Table {
   public:
+    // `share`: which rows of a larger table these are.
     Table(const AnyRows& rows, std::shared_ptr<Storage> storage, const IdPolicy& policy,
-          std::optional<MaxNorm> max_norm);
+          std::optional<MaxNorm> max_norm, const Share& share);
 
     TableView view() const;
     const std::optional<MaxNorm>& max_norm() const { return max_norm_; }
@@ -67,15 +69,17 @@ class Table {
     void restart(i64 t);
     std::vector<i64> stamps() const;
 
-    // Moves into `to` (more rows, D), of which the first become those of the table. `move_beside()` is called
-    // before, with all rows settled, to move what is kept beside them; it may refuse. Throws
-    // std::invalid_argument, with nothing changed, where `to` is no larger.
-    void grow(const AnyRows& to, std::shared_ptr<Storage> storage, const std::function<void()>& move_beside);
+    // Moves into `to` (more rows, D), of which the first become those of the table; `share` is what they are
+    // then. `move_beside()` is called before, with all rows settled, to move what is kept beside them; it may
+    // refuse. Throws std::invalid_argument, with nothing changed, where `to` is no larger.
+    void grow(const AnyRows& to, std::shared_ptr<Storage> storage, const Share& share,
+              const std::function<void()>& move_beside);
 
     // Taken without any lock of Python's, so that no two locks are waited for.
     TableLock& lock() const { return lock_; }
     // Under the lock alone:
     const IdPolicy& policy() const { return policy_; }
+    const Share& share() const { return share_; }
     const RowSet& frozen() const { return frozen_; }
     Pending* pending() const { return pending_.get(); }
     template <class E>
@@ -95,6 +99,7 @@ class Table {
     AnyRows rows_;
     std::shared_ptr<Storage> storage_;
     IdPolicy policy_;
+    Share share_;
     const std::optional<MaxNorm> max_norm_;
     RowSet frozen_;
     std::unique_ptr<Pending> pending_;

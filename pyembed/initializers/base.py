@@ -29,6 +29,7 @@ class Initializer(Configured):
         dtype: DTypeLike = "float32",
         *,
         first_row: int = 0,
+        row_step: int = 1,
         total_rows: int | None = None,
     ) -> NDArray[Any]:
         """Return a new array of the given shape.
@@ -40,6 +41,8 @@ class Initializer(Configured):
         dtype : {'float32', 'float64'}
         first_row : int
             The row of a larger table that this array's first row is, for a table made in parts.
+        row_step : int
+            How many rows of that table further on each next row of this array is.
         total_rows : int, optional
             The rows of that table; where None, this array's rows are its last.
 
@@ -58,16 +61,18 @@ class Initializer(Configured):
             raise ValueError(
                 f"shape {array.shape} must have two axes (rows, dim) for {type(self).__name__}"
             )
+        row_step = _checks.integer(row_step, "row_step", 1)
         rows = math.prod(array.shape[:-1])
-        end = first_row + rows
+        numbers = range(first_row, first_row + rows * row_step, row_step)
+        end = numbers[-1] + 1 if rows > 0 else 0
         total_rows = end if total_rows is None else _checks.integer(total_rows, "total_rows", end)
         if not self.in_parts and rows != total_rows:
             raise ValueError(
                 f"{type(self).__name__} cannot make rows {first_row} to {end} of {total_rows} "
                 "alone: every row depends on all others"
             )
-        self._fill(array.reshape(rows, array.shape[-1] if array.ndim else 1), first_row, total_rows)
+        self._fill(array.reshape(rows, array.shape[-1] if array.ndim else 1), numbers, total_rows)
         return array
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
         raise NotImplementedError

@@ -23,14 +23,14 @@ class Zeros(Initializer):
 
     _touches_all: ClassVar[bool] = False
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
         pass
 
 
 class Ones(Initializer):
     """All ones."""
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
         rows.fill(1.0)
 
 
@@ -84,7 +84,7 @@ class Constant(Initializer):
             return super().__repr__()
         return f"{type(self).__name__}(value=<matrix of shape {self.value.shape}>)"
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
         if isinstance(self.value, float):
             rows.fill(self.value)
             return
@@ -94,7 +94,7 @@ class Constant(Initializer):
                 f"a matrix of shape {self.value.shape} makes no table of shape {wanted}, and one "
                 "that it made cannot grow"
             )
-        rows[...] = self.value[first_row : first_row + len(rows)]
+        rows[...] = self.value[numbers.start : numbers.stop : numbers.step]
 
 
 def matrix_of(value: ArrayLike, name: str) -> NDArray[Any]:
@@ -121,6 +121,6 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = _checks.real(gain, "gain")
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
-        columns = np.arange(first_row, min(first_row + len(rows), rows.shape[1]))
-        rows[columns - first_row, columns] = self.gain
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
+        on_diagonal = numbers[: len(range(numbers.start, rows.shape[1], numbers.step))]
+        rows[np.arange(len(on_diagonal)), np.asarray(on_diagonal, np.intp)] = self.gain

@@ -33,9 +33,9 @@ class Orthogonal(Random):
         super().__init__(seed)
         self.gain = _checks.real(gain, "gain")
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
         tall = _core.zeros((max(rows.shape), min(rows.shape)), "float64")
-        _core.fill_normal(tall, self.seed, 0, 0.0, 1.0)
+        _core.fill_normal(tall, self.seed, 0, 1, 0.0, 1.0)
         q, r = np.linalg.qr(tall)
         q *= np.where(np.diag(r) < 0.0, -self.gain, self.gain)
         rows[...] = q if q.shape == rows.shape else q.T

@@ -14,6 +14,7 @@ class Random(Initializer):
     """Keeps the seed; without one, draws it once, so that one object makes one table."""
 
     def __init__(self, seed: int | None) -> None:
+        self.seed_is_drawn = seed is None
         if seed is None:
             seed = secrets.randbits(63)
         self.seed = _checks.integer(seed, "seed", 0, 2**64 - 1)
@@ -42,8 +43,8 @@ class RandomUniform(Random):
         if not math.isfinite(self.maxval - self.minval):
             raise ValueError(f"minval={minval!r} and maxval={maxval!r} are too far apart")
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
-        _core.fill_uniform(rows, self.seed, first_row, self.minval, self.maxval)
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
+        _core.fill_uniform(rows, self.seed, numbers.start, numbers.step, self.minval, self.maxval)
 
 
 class _Normal(Random):
@@ -67,8 +68,8 @@ class RandomNormal(_Normal):
         From 0 to 2**64 - 1; drawn at random where None.
     """
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
-        _core.fill_normal(rows, self.seed, first_row, self.mean, self.stddev)
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
+        _core.fill_normal(rows, self.seed, numbers.start, numbers.step, self.mean, self.stddev)
 
 
 class TruncatedNormal(_Normal):
@@ -86,5 +87,7 @@ class TruncatedNormal(_Normal):
         From 0 to 2**64 - 1; drawn at random where None.
     """
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
-        _core.fill_truncated_normal(rows, self.seed, first_row, self.mean, self.stddev)
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
+        _core.fill_truncated_normal(
+            rows, self.seed, numbers.start, numbers.step, self.mean, self.stddev
+        )

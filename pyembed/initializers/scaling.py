@@ -68,16 +68,18 @@ class VarianceScaling(Random):
                 f"input_axes={input_axes!r} and output_axes={output_axes!r} must be given together"
             )
 
-    def _fill(self, rows: NDArray[Any], first_row: int, total_rows: int) -> None:
+    def _fill(self, rows: NDArray[Any], numbers: range, total_rows: int) -> None:
         variance = self.scale / max(1.0, self._fan((total_rows, rows.shape[1])))
         if self.distribution == "uniform":
             limit = math.sqrt(3.0 * variance)
-            _core.fill_uniform(rows, self.seed, first_row, -limit, limit)
+            _core.fill_uniform(rows, self.seed, numbers.start, numbers.step, -limit, limit)
         elif self.distribution == "untruncated_normal":
-            _core.fill_normal(rows, self.seed, first_row, 0.0, math.sqrt(variance))
+            _core.fill_normal(
+                rows, self.seed, numbers.start, numbers.step, 0.0, math.sqrt(variance)
+            )
         else:
             stddev = math.sqrt(variance) / _CUT_STDDEV
-            _core.fill_truncated_normal(rows, self.seed, first_row, 0.0, stddev)
+            _core.fill_truncated_normal(rows, self.seed, numbers.start, numbers.step, 0.0, stddev)
 
     def _fan(self, shape: tuple[int, int]) -> float:
         fan_in, fan_out = shape

@@ -94,4 +94,4 @@ class Objects:
         layers = [*self.layers.values()]
         for optimizer in self.optimizers.values():
             layers += optimizer.tables
-        return [layer._table for layer in layers]
+        return [layer._table.part for layer in layers]

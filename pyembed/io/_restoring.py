@@ -81,7 +81,7 @@ class Writing:
     def add_layer(self, array: str, layer: TableLayer, frozen_rows: NDArray[np.int64]) -> None:
         """Add the table of a layer, an array of the file, and what rows of it are frozen."""
         self._arrays.append((array, layer.embeddings))
-        self._frozen.append((layer._table, frozen_rows))
+        self._frozen.append((layer._table.part, frozen_rows))
 
     def add_optimizer(
         self, name: str, optimizer: SparseOptimizer, learning_rate: LearningRate, steps: list[int]

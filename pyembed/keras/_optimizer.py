@@ -155,7 +155,7 @@ class TableOptimizer:
     @property
     def iterations(self) -> int:
         """How many steps the table has made."""
-        t: int = self.sparse._held_states()[self.sparse.tables[0]._table].t
+        t: int = self.sparse._held_states()[self.sparse.tables[0]._table.part].t
         return t
 
     @property

@@ -112,7 +112,7 @@ class TrainedTable:
 
     def values(self) -> NDArray[Any]:
         """Return a copy of the table."""
-        table = self.layer._table
+        table = self.layer._table.part
 
         def copied() -> NDArray[Any]:
             table.settle()
@@ -123,7 +123,7 @@ class TrainedTable:
 
     def assign(self, values: NDArray[Any]) -> None:
         """Write the whole table; the optimizer's state stays as it is."""
-        table = self.layer._table
+        table = self.layer._table.part
 
         def write() -> None:
             table.settle()

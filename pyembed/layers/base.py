@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
@@ -9,11 +10,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from pyembed import _arrays, _checks, _core, constraints, initializers, regularizers
+from pyembed import _arrays, _checks, _core, constraints, initializers, regularizers, sharding
 from pyembed._core import BackwardCall
-from pyembed.lookup import Lookup
+from pyembed.lookup import check_frequency
+from pyembed.sharding import AnyLookup, AnyTable
 from pyembed.sparse_grad import SparseGrad
-from pyembed.table import Shared, Table
+from pyembed.table import Arguments, Shared
 
 _Layer = TypeVar("_Layer", bound="TableLayer")
 _Value = TypeVar("_Value")
@@ -47,8 +49,9 @@ class Delegated(Generic[_Value]):
 class TableLayer:
     """A table of rows with the arguments of `Embedding`; see there."""
 
-    _table: Table
-    _lookup: Lookup
+    _table: AnyTable
+    _lookup: AnyLookup
+    _how: tuple[str | None, bool] = None, False  # a bag's mode and include_last_offset, as given
     _counts: ClassVar[dict[str, itertools.count[int]]] = {}
 
     input_dim = Delegated[int]("_table", "rows")
@@ -85,23 +88,35 @@ class TableLayer:
         dtype: DTypeLike = "float32",
         seed: int | None = None,
         name: str | None = None,
+        comm: Any = None,
+        sum_by: str = "rank",
     ) -> None:
-        self._table = Table.create(
-            input_dim,
-            output_dim,
-            embeddings_initializer=embeddings_initializer,
-            embeddings_regularizer=embeddings_regularizer,
-            embeddings_constraint=embeddings_constraint,
-            weights=weights,
-            padding_idx=padding_idx,
-            max_norm=max_norm,
-            norm_type=norm_type,
-            out_of_range=out_of_range,
-            dtype=dtype,
-            seed=seed,
+        ranks = sharding.ranks_of(comm)
+        self._table = ranks.table(
+            functools.partial(
+                Arguments.checked,
+                input_dim,
+                output_dim,
+                embeddings_initializer=embeddings_initializer,
+                embeddings_regularizer=embeddings_regularizer,
+                embeddings_constraint=embeddings_constraint,
+                weights=weights,
+                padding_idx=padding_idx,
+                max_norm=max_norm,
+                norm_type=norm_type,
+                out_of_range=out_of_range,
+                dtype=dtype,
+                seed=seed,
+            ),
+            sum_by,
         )
-        self._set_own(mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name)
-        self.trainable = trainable
+
+        def set_own() -> None:
+            self._set_own(mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name)
+            self.trainable = trainable
+
+        ranks.agreed(set_own)
+        ranks.agree_on(type(self).__name__, self._agreed_arguments)
 
     def _set_own(
         self,
@@ -115,16 +130,36 @@ class TableLayer:
         self.mask_zero = bool(mask_zero)
         self.input_length = _length(input_length)
         self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
-        self._lookup = Lookup(self._table, by_frequency=bool(scale_grad_by_freq))
+        self._lookup = self._new_lookup(bool(scale_grad_by_freq))
         self.name = self._default_name() if name is None else str(name)
 
+    def _new_lookup(self, by_frequency: bool) -> AnyLookup:
+        mode, include_last_offset = self._how
+        if mode is not None:
+            mode = _checks.pooling_mode(mode)
+            check_frequency(mode, by_frequency)
+        return sharding.lookup_of(self._table, mode, bool(include_last_offset), by_frequency)
+
+    def _agreed_arguments(self) -> dict[str, Any]:
+        """Return what must be the same on all ranks."""
+        arguments = {**self.get_config(), "sum_by": self._table.sum_by}
+        del arguments["name"]
+        return arguments
+
     @classmethod
-    def _sharing(cls: type[_Layer], emb: TableLayer, mask_zero: bool | None, *own: Any) -> _Layer:
+    def _sharing(
+        cls: type[_Layer],
+        emb: TableLayer,
+        how: tuple[str | None, bool],
+        mask_zero: bool | None,
+        *own: Any,
+    ) -> _Layer:
         if not isinstance(emb, TableLayer):
             raise TypeError(
                 f"emb must be a layer (Embedding, EmbeddingBag), not {type(emb).__name__}"
             )
         made = cls.__new__(cls)
+        made._how = how
         made._table = emb._table
         made._set_own(emb.mask_zero if mask_zero is None else mask_zero, *own)
         return made
@@ -225,6 +260,17 @@ class TableLayer:
                 "a table never moves: write into it with emb.embeddings[:] = values"
             )
 
+    @property
+    def local(self) -> NDArray[Any]:
+        """The rows of the live table that are in this process, a view as `embeddings` is.
+
+        Without a comm, all of them; with one, an array ``(rows, output_dim)`` of the rows rank,
+        rank + size, rank + 2 size, …, which may be none.
+        """
+        part = self._table.part
+        part.settle()
+        return part.array.view(np.ndarray)
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Return `embeddings`, by NumPy's rules: ``numpy.asarray(emb)`` is the live table."""
         table = self.embeddings
@@ -291,7 +337,10 @@ class TableLayer:
         return cls(**config)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make a layer like this one; its values are not among them."""
+        """Return the arguments that make a layer like this one.
+
+        Its values are not among them, nor is its comm.
+        """
         return {
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
@@ -385,25 +434,14 @@ class TableLayer:
     def _loss(self, ids: ArrayLike | None, *bag: Any) -> float:
         """Return the loss of both regularizers for one lookup; of the table's alone without ids."""
         if ids is None:
-            return self._loss_of_rows(None)
+            return self._table.penalty()
         if self.input_length is not None:
             self._check_length(ids)
         output = self._lookup.gather_as_is(ids, *bag)
-        loss = self._loss_of_rows(ids)
+        loss = 0.0
         if self.activity_regularizer is not None and output.size > 0:
-            loss += float(self.activity_regularizer(output)) / _batch_size(output)
-        return loss
-
-    def _loss_of_rows(self, ids: ArrayLike | None) -> float:
-        """Return the regularizer's loss over the distinct rows of ids, or over the table."""
-        regularizer = self.embeddings_regularizer
-        if regularizer is None:
-            return 0.0
-        if ids is None:
-            return float(regularizer(self.embeddings))
-        rows = np.unique(self._table.resolve(ids))
-        looked_up = Lookup(self._table).gather_as_is(rows[rows >= 0])
-        return float(regularizer(looked_up))
+            loss = float(self.activity_regularizer(output)) / _batch_size(output)
+        return self._table.penalty(ids) + self._table.added(loss)
 
     @classmethod
     def _default_name(cls) -> str:

@@ -65,13 +65,25 @@ class Embedding(TableLayer):
     seed : int, optional
         For an initializer given by name.
     name : str, optional
+    comm : communicator, optional
+        Of processes that share the table: of mpi4py, or an object of the protocol
+        `pyembed.sharding.Communicator`. Row r is then with rank r modulo their number, and making
+        the layer, lookups, steps, norms, `freeze`, `unfreeze` and `grow` are collective: all ranks
+        call them, in the same order, each with its own ids, perhaps none. An error on one rank is
+        raised on all. `local` has a rank's own rows. The other arguments are the same on all
+        ranks; `weights` may be the whole matrix or the rank's own rows; a seed that is not given is
+        rank 0's.
+    sum_by : {'rank', 'position'}
+        With 'rank', a step is that of one process given each rank's gradients, coalesced, in the
+        order of the ranks: ``opt.step(g0.coalesce(), g1.coalesce())``. With 'position', that of
+        ``opt.step(g0, g1)``: every summand travels.
 
     Raises
     ------
     ValueError
-        If an argument's value is not allowed.
+        If an argument's value is not allowed, or not the same on all ranks.
     TypeError
-        If `dtype` is not a float dtype that tables have.
+        If `dtype` is not a float dtype that tables have, or `comm` no communicator.
 
     Examples
     --------
@@ -106,9 +118,8 @@ class Embedding(TableLayer):
         mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name
             The new layer's own; mask_zero is `emb`'s where None.
         """
-        return cls._sharing(
-            emb, mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name
-        )
+        own = mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name
+        return cls._sharing(emb, (None, False), *own)
 
     def __call__(
         self,

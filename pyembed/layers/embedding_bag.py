@@ -6,9 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from pyembed import _checks
 from pyembed.layers.base import Delegated, TableLayer
-from pyembed.lookup import Lookup, check_frequency
 from pyembed.regularizers import RegularizerLike
 from pyembed.sparse_grad import SparseGrad
 
@@ -58,9 +56,8 @@ class EmbeddingBag(TableLayer):
         include_last_offset: bool = False,
         **kwargs: Any,
     ) -> None:
-        mode = _checks.pooling_mode(mode)
+        self._how = mode, include_last_offset
         super().__init__(*args, **kwargs)
-        self._pool(mode, include_last_offset)
 
     @classmethod
     def sharing(
@@ -84,16 +81,9 @@ class EmbeddingBag(TableLayer):
         mode, include_last_offset
             The new layer's own.
         """
-        mode = _checks.pooling_mode(mode)
-        bag = cls._sharing(
-            emb, mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name
-        )
-        bag._pool(mode, include_last_offset)
-        return bag
-
-    def _pool(self, mode: str, include_last_offset: bool) -> None:
-        check_frequency(mode, self.scale_grad_by_freq)
-        self._lookup = Lookup(self._table, mode, bool(include_last_offset), self.scale_grad_by_freq)
+        how = mode, include_last_offset
+        own = mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name
+        return cls._sharing(emb, how, *own)
 
     def __call__(
         self,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyembed import _arrays, _checks, _core, schedules
+from pyembed import _arrays, _checks, _core, schedules, sharding
 from pyembed._core import BackwardCall, Rule, State, Update
 from pyembed._mutex import Mutex
 from pyembed.layers.base import TableLayer
@@ -39,6 +39,7 @@ class SparseOptimizer:
     _initial_values: tuple[float, ...] = ()  # of the arrays of state; zeros where there is none
     _counts_rows: bool = False  # whether t counts for each row by itself too
     _layers: tuple[TableLayer, ...]
+    _ranks: sharding.Ranks
     _rules: dict[Table, Rule]
     _states: dict[Table, State]
 
@@ -46,10 +47,23 @@ class SparseOptimizer:
         self.weight_decay = _checks.real(weight_decay, "weight_decay", 0.0)
         self.learning_rate = learning_rate
         layers = _checked_layers(tables)
-        for layer in layers:
-            self._check_layer(layer)
         self._mutex = Mutex()
-        self._claim(layers, lambda table: self._new_state(table, table.rows))
+        ranks = sharding.ranks_of_tables(layer._table for layer in layers)
+        shapes = [layer._table.shape for layer in layers]
+        ranks.agree_on(type(self).__name__, lambda: {**self.get_config(), "tables": shapes})
+
+        def claim() -> None:
+            for layer in layers:
+                self._check_layer(layer)
+            self._claim(layers, lambda table: self._new_state(table, table.rows))
+
+        try:
+            ranks.agreed(claim)
+        except BaseException:  # perhaps on another rank
+            for layer in layers:
+                if layer._table.owner is self:
+                    layer._table.part.let_go()
+            raise
 
     def __setattr__(self, name: str, value: Any) -> None:
         # They were checked together, and a rule has its own copy: a new value would be half heard.
@@ -100,14 +114,23 @@ class SparseOptimizer:
         """
         with self._mutex.held:
             rules, states = self._rules, self._held_states()
-            shares = [
-                self._share(table, calls, rules[table], states[table])
-                for table, calls in self._by_table(grads).items()
-            ]
-            # Only now: the caller's own functions may have frozen rows or released the tables.
-            self._held_states()
-            _core.step([update for update, _ in shares])
-            for _, regularization in shares:
+            tables = [layer._table for layer in self._layers]
+            calls_of = self._ranks.received(lambda: self._by_table(grads), tables)
+
+            if not calls_of:
+                raise ValueError("step() needs at least one gradient")
+
+            def step(ask: Callable[[], None] | None) -> list[Regularization]:
+                shares = [
+                    self._share(table.part, calls, rules[table.part], states[table.part])
+                    for table, calls in calls_of.items()
+                ]
+                # Only now: the caller's own functions may have frozen rows or released the tables.
+                self._held_states()
+                _core.step([update for update, _ in shares], ask)
+                return [regularization for _, regularization in shares]
+
+            for regularization in self._ranks.write(step):
                 regularization.constrain()
 
     def get_config(self) -> dict[str, Any]:
@@ -193,7 +216,7 @@ class SparseOptimizer:
                 table: (state.array, state.t, state.row_steps)
                 for table, state in self._states.items()
             }
-            left_out = {"_mutex", "_rules"}
+            left_out = {"_mutex", "_ranks", "_rules"}
             own = {name: value for name, value in self.__dict__.items() if name not in left_out}
             return own | {"_states": states}
 
@@ -222,7 +245,7 @@ class SparseOptimizer:
     def _claim(self, layers: Sequence[TableLayer], state_of: Callable[[Table], State]) -> None:
         """Take the tables of all layers, or of none."""
         _refuse_overlaps(layers)
-        tables = [layer._table for layer in layers]
+        tables = [layer._table.part for layer in layers]
 
         def take() -> None:
             for layer in layers:
@@ -235,6 +258,7 @@ class SparseOptimizer:
                 for table in tables:
                     table.take(self, self._mutex)
                 self._layers = tuple(layers)
+                self._ranks = sharding.ranks_of_tables(layer._table for layer in layers)
                 self._rules = {table: self._rule(table.dtype) for table in tables}
                 self._states = {table: state_of(table) for table in tables}
                 for table in tables:
@@ -247,9 +271,9 @@ class SparseOptimizer:
         with self._mutex.held:
             at_rest(tables, take)  # no table grows before it has its state
 
-    def _grow(self, table: Table, array: NDArray[Any]) -> None:
+    def _grow(self, table: Table, array: NDArray[Any], share: tuple[int, int, int]) -> None:
         """Move a table into a larger array, and its state with it."""
-        table.grow(array, self._states[table], self._new_state(table, len(array)))
+        table.grow(array, self._states[table], self._new_state(table, len(array)), share)
 
     def _checked_state(
         self, config: dict[str, Any], tables: Sequence[dict[str, Any]]
@@ -340,16 +364,14 @@ class SparseOptimizer:
             raise RuntimeError("this optimizer gave its tables up in release()")
         return self._states
 
-    def _by_table(self, grads: Sequence[SparseGrad]) -> dict[Table, list[BackwardCall]]:
-        if not grads:
-            raise ValueError("step() needs at least one gradient")
-        calls: dict[Table, list[BackwardCall]] = {}
+    def _by_table(self, grads: Sequence[SparseGrad]) -> sharding.Calls:
+        calls: sharding.Calls = {}
         for number, grad in enumerate(grads):
             if not isinstance(grad, SparseGrad):
                 raise TypeError(
                     f"gradient {number} must be a SparseGrad, not {type(grad).__name__}"
                 )
-            if grad._table not in self._states:
+            if grad._table.part not in self._states:
                 raise ValueError(
                     f"gradient {number} is of a table that this optimizer does not update"
                 )
@@ -394,7 +416,7 @@ def _checked_layers(tables: Tables) -> list[TableLayer]:
     layers = [tables] if isinstance(tables, TableLayer) else list(tables)
     if not layers:
         raise ValueError("tables is empty: an optimizer needs at least one layer")
-    seen: set[Table] = set()
+    seen: set[sharding.AnyTable] = set()
     for layer in layers:
         if not isinstance(layer, TableLayer):
             raise TypeError(
@@ -410,14 +432,14 @@ def _checked_layers(tables: Tables) -> list[TableLayer]:
 
 def _refuse_overlaps(layers: Sequence[TableLayer]) -> None:
     """Refuse tables that have memory in common: a step of one would change the other."""
-    by_address = sorted(layers, key=lambda layer: _arrays.bounds(layer._table.array))
+    by_address = sorted(layers, key=lambda layer: _arrays.bounds(layer._table.part.array))
     for at, layer in enumerate(by_address):
-        array = layer._table.array
+        array = layer._table.part.array
         _, end = _arrays.bounds(array)
         for other in by_address[at + 1 :]:
-            if _arrays.bounds(other._table.array)[0] >= end:
+            if _arrays.bounds(other._table.part.array)[0] >= end:
                 break
-            if _arrays.share_memory(array, other._table.array):
+            if _arrays.share_memory(array, other._table.part.array):
                 raise ValueError(
                     f"the tables of {layer.name} and {other.name} overlap in memory: each needs "
                     "its own"

@@ -268,9 +268,9 @@ def test_a_state_saved_after_an_interrupt_can_be_loaded(monkeypatch, is_late):
     pair.random_steps(3)
     step = _core.step
 
-    def interrupted(updates):
+    def interrupted(*arguments):
         if is_late:
-            step(updates)
+            step(*arguments)
         signal.default_int_handler(signal.SIGINT, None)
 
     with monkeypatch.context() as patched:

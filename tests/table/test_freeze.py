@@ -196,10 +196,10 @@ def test_freezing_waits_for_a_step_in_another_thread(name, monkeypatch):
     freezer = threading.Thread(target=freeze)
     step = _core.step
 
-    def slowly(updates):
+    def slowly(*arguments):
         freezer.start()
         freezer.join(0.05)
-        step(updates)
+        step(*arguments)
 
     monkeypatch.setattr(_core, "step", slowly)
     opt.step(grad)

@@ -1,0 +1,56 @@
+// Which of several processes has a row of a table that is dealt to them.
+#pragma once
+
+#include "base/views.h"
+
+namespace pyembed {
+
+// How many bits the numbers 0 … largest need.
+inline int bit_width(u64 largest) {
+    int bits = 0;
+    for (; largest > 0; largest >>= 1) ++bits;
+    return bits;
+}
+
+// Row r is with rank r mod ranks, as its local row r / ranks. A row's place is its owner on top of its local
+// row: rows sorted by place lie as they are sent. With one rank, rows are places.
+class Owners {
+  public:
+    Owners(i64 rows, i64 ranks = 1)
+        : rows_(rows),
+          ranks_(static_cast<u64>(ranks)),
+          local_bits_(ranks == 1 ? bit_width(static_cast<u64>(rows))
+                                 : bit_width(static_cast<u64>((rows - 1) / ranks))) {}
+
+    i64 rows() const { return rows_; }
+    i64 ranks() const { return static_cast<i64>(ranks_); }
+    int local_bits() const { return local_bits_; }
+
+    u64 place_of(i64 row) const {
+        const u64 r = static_cast<u64>(row);
+        return ranks_ == 1 ? r : r % ranks_ << local_bits_ | r / ranks_;
+    }
+    i64 owner_of_place(u64 place) const { return static_cast<i64>(place >> local_bits_); }
+    i64 local_row(u64 place) const { return static_cast<i64>(place & ((u64{1} << local_bits_) - 1)); }
+    // Above all places.
+    u64 end() const { return ranks_ == 1 ? static_cast<u64>(rows_) : ranks_ << local_bits_; }
+
+  private:
+    i64 rows_;
+    u64 ranks_;
+    int local_bits_;
+};
+
+// What one process has of a table: every ranks-th of its `rows` rows, from row `rank` on.
+struct Share {
+    i64 rank;
+    i64 ranks;
+    i64 rows;
+
+    static Share whole(i64 rows) { return {0, 1, rows}; }
+
+    // How many of the rows before this one are here.
+    i64 local_rows_before(i64 row) const { return row <= rank ? 0 : (row - rank - 1) / ranks + 1; }
+};
+
+}  // namespace pyembed

@@ -1,0 +1,23 @@
+"""Tables that several processes share: an engine that they have carries the bytes.
+
+`Embedding(comm=)` and `EmbeddingBag(comm=)` take a communicator of mpi4py, or an object of the
+protocol `Communicator`.
+"""
+
+from pyembed.sharding.communicator import Communicator
+from pyembed.sharding.exchange import Calls
+from pyembed.sharding.lookup import AnyLookup, lookup_of
+from pyembed.sharding.ranks import Ranks, ranks_of, ranks_of_tables
+from pyembed.sharding.table import AnyTable, ShardedTable
+
+__all__ = [
+    "AnyLookup",
+    "AnyTable",
+    "Calls",
+    "Communicator",
+    "Ranks",
+    "ShardedTable",
+    "lookup_of",
+    "ranks_of",
+    "ranks_of_tables",
+]

@@ -1,0 +1,90 @@
+"""MPI by mpi4py, whose buffers are ours: nothing is pickled or copied."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from pyembed.sharding import _mpi_hooks
+
+
+class MPICommunicator:
+    """An intracommunicator of MPI, with messages apart from the caller's own."""
+
+    def __init__(self, comm: MPI.Intracomm) -> None:
+        self._comm = comm.Dup()
+        self._process = os.getpid()
+        self.rank: int = comm.Get_rank()
+        self.size: int = comm.Get_size()
+
+    def counts(self, sent: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Exchange one number with each rank."""
+        self._check_process()
+        received = np.empty_like(sent)
+        self._comm.Alltoall(sent, received)
+        return received
+
+    def alltoallv(
+        self,
+        rows: NDArray[Any],
+        counts: NDArray[np.int64],
+        out: NDArray[Any],
+        received: NDArray[np.int64],
+    ) -> None:
+        """Exchange rows with each rank."""
+        self._check_process()
+        self._comm.Alltoallv(_message(rows, counts), _message(out, received))
+
+    def istart(
+        self,
+        rows: NDArray[Any],
+        counts: NDArray[np.int64],
+        out: NDArray[Any],
+        received: NDArray[np.int64],
+    ) -> Any:
+        """Begin to exchange rows; ``wait()`` of what is returned ends it."""
+        self._check_process()
+        return self._comm.Ialltoallv(_message(rows, counts), _message(out, received))
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                f"this process was forked from rank {self.rank}: MPI does not work in it"
+            )
+
+
+def adapted(comm: MPI.Comm) -> MPICommunicator:
+    """Return the one adapter that a communicator has."""
+    if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:
+        raise TypeError(f"comm={comm!r} must be an intracommunicator of MPI")
+    made: MPICommunicator | None = comm.Get_attr(_keyval())
+    if made is None:
+        made = MPICommunicator(comm)
+        comm.Set_attr(_keyval(), made)
+        if made.size > 1:
+            _mpi_hooks.install(made._comm)
+    return made
+
+
+@functools.cache
+def _keyval() -> int:
+    """Return the key under which a communicator keeps its adapter."""
+    key: int = MPI.Comm.Create_keyval()
+    return key
+
+
+@functools.cache
+def _row_type(row_bytes: int) -> MPI.Datatype:
+    """Return a type that counts whole rows, of which 2**31 are many where bytes are few."""
+    return MPI.BYTE.Create_contiguous(row_bytes).Commit()
+
+
+def _message(rows: NDArray[Any], counts: NDArray[np.int64]) -> tuple[Any, ...]:
+    row_bytes = rows.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64))
+    starts = np.cumsum(counts) - counts
+    return rows.reshape(-1).view(np.uint8), (counts, starts), _row_type(row_bytes)

@@ -1,0 +1,137 @@
+"""Ranks that go on together, or not at all."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyembed.sharding.communicator import Communicator
+
+_Result = TypeVar("_Result")
+
+_FAILED = -1
+
+
+def exchanged(
+    comm: Communicator, prepare: Callable[[], tuple[_Result, NDArray[np.int64]]], width: int = 1
+) -> tuple[_Result, NDArray[np.int64]]:
+    """Return ``prepare()``'s result, and the numbers that all ranks' prepared for this one.
+
+    Parameters
+    ----------
+    comm : Communicator
+    prepare : callable
+        Its result, and numbers (size, width), row r for rank r; at least 0 in the first column.
+    width : int
+
+    Raises
+    ------
+    Exception
+        On all ranks, where it raises on one: of the same type, with a message that names the rank.
+    """
+    error = None
+    try:
+        prepared, sent = prepare()
+    except BaseException as raised:
+        if comm.size == 1:
+            raise
+        error, sent = raised, np.full((comm.size, width), _FAILED)
+    received = swapped(comm, sent)
+    failed = received[:, 0] == _FAILED
+    if failed.any():
+        raise_everywhere(comm, error, int(np.argmax(failed)))
+    return prepared, received
+
+
+def agreed(comm: Communicator, body: Callable[[], _Result]) -> _Result:
+    """Return ``body()`` once no rank's has raised; else raise that on all of them."""
+    return exchanged(comm, lambda: (body(), np.zeros((comm.size, 1), np.int64)))[0]
+
+
+def swapped(comm: Communicator, sent: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return numbers (size, width), row r from rank r, for those that go to each rank."""
+    if sent.shape[1] == 1:
+        return comm.counts(np.ascontiguousarray(sent[:, 0])).reshape(-1, 1)
+    received = np.empty_like(sent)
+    ones = np.ones(comm.size, np.int64)
+    comm.alltoallv(sent, ones, received, ones)
+    return received
+
+
+def gathered(comm: Communicator, array: NDArray[Any]) -> NDArray[Any]:
+    """Return what each rank gave, of the same shape and dtype on all: (size, ...)."""
+    ones = np.ones(comm.size, np.int64)
+    out = np.empty((comm.size, *array.shape), array.dtype)
+    comm.alltoallv(np.ascontiguousarray(np.broadcast_to(array, out.shape)), ones, out, ones)
+    return out
+
+
+def to_all(comm: Communicator, data: bytes) -> list[bytes]:
+    """Return what each rank gave."""
+    received = comm.counts(np.full(comm.size, len(data), np.int64))
+    sent = np.tile(np.frombuffer(data, np.uint8), comm.size)
+    out = np.empty(received.sum(), np.uint8)
+    comm.alltoallv(sent, np.full(comm.size, len(data), np.int64), out, received)
+    ends = np.cumsum(received)
+    return [out[end - count : end].tobytes() for end, count in zip(ends, received, strict=True)]
+
+
+def raise_everywhere(comm: Communicator, error: BaseException | None, rank: int) -> None:
+    """Raise the error that a rank had on all of them; `error` is this one's own, or None."""
+    text = "" if error is None else json.dumps([_type_name(error), _message(error)])
+    name, message = json.loads(to_all(comm, text.encode())[rank])
+    made: BaseException = getattr(builtins, name)(f"rank {rank}: {message}")
+    raise made from error
+
+
+def agree_on(comm: Communicator, what: str, arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError on all ranks where they were given different arguments.
+
+    Parameters
+    ----------
+    comm : Communicator
+    what : str
+        What was made with them.
+    arguments : mapping of str to object
+        Each one's `repr` tells whether it is the same.
+    """
+    texts = {name: repr(value) for name, value in arguments.items()}
+    encoded = json.dumps(texts, sort_keys=True).encode()
+    digest = int.from_bytes(hashlib.sha256(encoded).digest()[:7], "big")
+    if len(set(comm.counts(np.full(comm.size, digest)).tolist())) == 1:
+        return
+    first, *others = (json.loads(data) for data in to_all(comm, encoded))
+    for rank, other in enumerate(others, 1):
+        for name in sorted(first.keys() | other.keys()):
+            here, there = first.get(name), other.get(name)
+            if here != there:
+                raise ValueError(
+                    f"{what} was made with {name}={here} on rank 0, but with {name}={there} on "
+                    f"rank {rank}: all ranks must give the same"
+                )
+
+
+def _message(error: BaseException) -> str:
+    is_text = len(error.args) == 1 and isinstance(error.args[0], str)
+    return error.args[0] if is_text else str(error)  # str(KeyError("x")) has quotes of its own
+
+
+def _type_name(error: BaseException) -> str:
+    """Return the nearest type of Python's own that a message alone makes an error of."""
+    return next(cls.__name__ for cls in type(error).__mro__ if cls in _PLAIN)
+
+
+_PLAIN = frozenset(
+    (
+        *(ArithmeticError, AssertionError, AttributeError, BaseException, BufferError, Exception),
+        *(FloatingPointError, ImportError, IndexError, KeyError, KeyboardInterrupt, LookupError),
+        *(MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError, TypeError),
+        *(ValueError, ZeroDivisionError),
+    )
+)

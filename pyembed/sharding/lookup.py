@@ -1,0 +1,194 @@
+"""Lookups of rows that are with several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pyembed import _core
+from pyembed._core import BackwardCall
+from pyembed.lookup import Lookup
+from pyembed.sharding import agreement
+from pyembed.sharding.table import AnyTable, ShardedTable
+
+
+def lookup_of(table: AnyTable, *how: Any) -> AnyLookup:
+    """Return a lookup of a table, sharded or not."""
+    return ShardedLookup(table, *how) if isinstance(table, ShardedTable) else Lookup(table, *how)
+
+
+class ShardedLookup:
+    """What `Lookup` is, for a sharded table: collective, but for `call` where no rows are needed.
+
+    The distinct rows of a batch are fetched from their ranks into a small table, and are looked up
+    there: pooling, weights and gradients are those of any table.
+    """
+
+    def __init__(
+        self,
+        table: ShardedTable,
+        mode: str | None = None,
+        include_last_offset: bool = False,
+        by_frequency: bool = False,
+    ) -> None:
+        self.table = table
+        self._how = mode, include_last_offset, by_frequency
+        # Knows dim and dtype; reads no rows here, where ids are those of the whole table.
+        self._part = _core.Lookup(table.part, *self._how)
+        self._rows = _core.Lookup(table.part)
+
+    @property
+    def mode(self) -> str | None:
+        """How rows are pooled; None where they are not."""
+        return self._part.mode
+
+    @property
+    def include_last_offset(self) -> bool:
+        """As in `EmbeddingBag`."""
+        return self._part.include_last_offset
+
+    @property
+    def by_frequency(self) -> bool:
+        """Whether each row's gradient is divided by how often its id stands in a call."""
+        return self._part.by_frequency
+
+    @property
+    def needs_table(self) -> bool:
+        """Whether the gradient of the table depends on its values."""
+        return self.mode in _core.selecting_modes
+
+    def gather(
+        self,
+        ids: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Return the rows of ids, or pooled ones."""
+        bag = offsets, per_sample_weights
+        positions, small = self._fetched(
+            ids, self._rows.gather, lambda: self._part.check_gather(ids, *bag, out)
+        )
+        return small.gather(positions, *bag, out)
+
+    def gather_dropping(
+        self, ids: ArrayLike, dropout: float, key: int, out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        """Return the rows of ids, of which some are dropped."""
+        positions, small = self._fetched(
+            ids,
+            self._rows.gather,
+            lambda: self._part.check_gather(ids, None, None, out),
+            (dropout, key),
+        )
+        return self._scaled(small.gather(positions, None, None, out), dropout)
+
+    def gather_as_is(
+        self,
+        ids: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+        dropout: float = 0.0,
+        key: int = 0,
+    ) -> NDArray[Any]:
+        """Return the rows of ids without scaling any down to the table's max_norm."""
+        bag = offsets, per_sample_weights
+        positions, small = self._fetched(
+            ids, self._rows.gather_as_is, lambda: self._part.check_gather(ids, *bag), (dropout, key)
+        )
+        return self._scaled(small.gather(positions, *bag), dropout)
+
+    def call(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+    ) -> BackwardCall:
+        """Return the gradient call of a lookup; collective where the mode selects rows."""
+        bag = offsets, per_sample_weights
+        if not self.needs_table:
+            return self._part.call(ids, grad_output, *bag)
+        positions, small = self._fetched(
+            ids, self._rows.gather_as_is, lambda: self._part.check_call(ids, grad_output, *bag)
+        )
+        return small.call(positions, grad_output, *bag).with_ids(ids)
+
+    def call_dropping(
+        self, ids: ArrayLike, grad_output: ArrayLike, dropout: float, key: int
+    ) -> BackwardCall:
+        """Return the gradient call of a lookup with dropout."""
+        return self._part.call_dropping(ids, grad_output, dropout, key)
+
+    def weight_gradient(
+        self,
+        ids: ArrayLike,
+        grad_output: ArrayLike,
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+    ) -> NDArray[Any]:
+        """Return the gradient of the per-sample weights."""
+        bag = offsets, per_sample_weights
+        positions, small = self._fetched(
+            ids,
+            self._rows.gather_as_is,
+            lambda: self._part.check_weight_gradient(ids, grad_output, *bag),
+        )
+        return small.weight_gradient(positions, grad_output, *bag)
+
+    def sparse_gradient(
+        self, calls: Sequence[BackwardCall]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return ids (n,) and values (n, D) of this rank's own gradient, as `Lookup` does."""
+        of = self.table.coalesced if self.needs_table else self.table.expanded
+        return of(calls)
+
+    def dense_gradient(self, calls: Sequence[BackwardCall]) -> NDArray[Any]:
+        """There is no array of all rows."""
+        return self.table.to_dense(calls)
+
+    def _fetched(
+        self,
+        ids: ArrayLike,
+        read: Callable[[NDArray[np.int64]], NDArray[Any]],
+        check: Callable[[], None],
+        dropping: tuple[float, int] = (0.0, 0),
+    ) -> tuple[NDArray[np.int64], _core.Lookup]:
+        """Return a lookup in a table of the rows of ids, and where in that each of them is.
+
+        `read` reads rows that are here; `check` raises where the other arguments are not fit.
+        """
+        table, comm = self.table, self.table.comm
+
+        def ask() -> tuple[Any, NDArray[np.int64]]:
+            check()
+            # Dropped rows are scaled down too.
+            asks_for_dropped = table.max_norm is not None
+            positions, wanted, counts = table.owners.partition(
+                ids, self.mode is not None, *dropping, asks_for_dropped
+            )
+            rows = _core.empty((len(wanted), table.dim), table.dtype)
+            return (positions, wanted, counts, rows), counts.reshape(-1, 1)
+
+        (positions, wanted, counts, rows), received = agreement.exchanged(comm, ask)
+        asked_counts = received[:, 0]
+        asked = _core.empty((int(asked_counts.sum()),), "int64")
+        comm.alltoallv(wanted, counts, asked, asked_counts)
+        comm.alltoallv(read(asked), asked_counts, rows, counts)
+        return positions, _core.Lookup(_core.Table(rows, out_of_range="zero"), *self._how)
+
+    def _scaled(self, rows: NDArray[Any], dropout: float) -> NDArray[Any]:
+        """Return the rows, scaled up in place for those that were dropped."""
+        if dropout > 0.0:
+            scale = 1.0 / (1.0 - dropout) if dropout < 1.0 else 0.0
+            np.multiply(rows, rows.dtype.type(scale), out=rows)
+        return rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.table, *self._how)
+
+
+AnyLookup: TypeAlias = Lookup | ShardedLookup

@@ -1,0 +1,167 @@
+"""The processes that a layer or an optimizer works with: this one alone, or several together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyembed._core import BackwardCall
+from pyembed.sharding import agreement, exchange
+from pyembed.sharding.communicator import Communicator, adapted
+from pyembed.sharding.exchange import Calls
+from pyembed.sharding.table import AnyTable, ShardedTable
+from pyembed.table import Arguments, Table
+
+_Result = TypeVar("_Result")
+
+
+Gradient: TypeAlias = tuple[AnyTable, Sequence[BackwardCall]]
+
+
+class Alone:
+    """The process itself, which need not ask anybody."""
+
+    def table(self, checked: Callable[[], Arguments], sum_by: str) -> Table:
+        """Return the table that the arguments describe."""
+        return Table.create(checked())
+
+    def agreed(self, body: Callable[[], _Result]) -> _Result:
+        """Return what `body` does."""
+        return body()
+
+    def agree_on(self, what: str, arguments: Callable[[], Mapping[str, Any]]) -> None:
+        """Go on."""
+
+    def received(self, calls: Callable[[], Calls], tables: Sequence[AnyTable]) -> Calls:
+        """Return the calls of a step, by table."""
+        return calls()
+
+    def coalesced(self, gradients: Sequence[Gradient]) -> list[NDArray[Any]]:
+        """Return the summed values of each gradient."""
+        return [table.coalesced(calls)[1] for table, calls in gradients]
+
+    def added(self, parts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the sum of the parts: one's own."""
+        return parts
+
+    def most(self, value: float) -> float:
+        """Return the largest value: one's own."""
+        return value
+
+    def write(self, body: Callable[[Callable[[], None] | None], _Result]) -> _Result:
+        """Return what `body` does; it has nothing to call before it writes."""
+        return body(None)
+
+
+class Together:
+    """All ranks of a communicator: each method is called on all of them."""
+
+    def __init__(self, comm: Communicator) -> None:
+        self.comm = comm
+
+    def table(self, checked: Callable[[], Arguments], sum_by: str) -> ShardedTable:
+        """Return the table that the arguments describe, of which each rank has a share."""
+        return ShardedTable.create(self.comm, checked, sum_by)
+
+    def agreed(self, body: Callable[[], _Result]) -> _Result:
+        """Return what `body` does, once no rank's has raised; else raise that on all of them."""
+        return agreement.agreed(self.comm, body)
+
+    def agree_on(self, what: str, arguments: Callable[[], Mapping[str, Any]]) -> None:
+        """Raise ValueError on all ranks where their arguments differ."""
+        agreement.agree_on(self.comm, what, arguments())
+
+    def received(self, calls: Callable[[], Calls], tables: Sequence[AnyTable]) -> Calls:
+        """Return the calls of a step for what this rank has of each table, from all ranks.
+
+        Parameters
+        ----------
+        calls : callable
+            Returns this rank's own, by table.
+        tables : sequence of Table or ShardedTable
+            Those that may be among them.
+        """
+        return exchange.received(self.comm, calls, tables)
+
+    def coalesced(self, gradients: Sequence[Gradient]) -> list[NDArray[Any]]:
+        """Return the values that all ranks' gradients add up to, of the rows that are here.
+
+        Parameters
+        ----------
+        gradients : sequence of (table, calls)
+            Of the same tables in the same order on all ranks.
+        """
+
+        def numbers() -> list[int]:
+            tables = [table for table, _ in gradients if isinstance(table, ShardedTable)]
+            if len(tables) < len(gradients):
+                raise ValueError("gradients of tables with and without a comm have no common norm")
+            return [table.number for table in tables]
+
+        agreement.agree_on(self.comm, "a norm", {"tables": self.agreed(numbers)})
+        return exchange.coalesced(self.comm, gradients)
+
+    def added(self, parts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the sum of all ranks' parts."""
+        return np.asarray(agreement.gathered(self.comm, parts).sum(axis=0))
+
+    def most(self, value: float) -> float:
+        """Return the largest of all ranks' values; nan where one is."""
+        return float(agreement.gathered(self.comm, np.array([value])).max())
+
+    def write(self, body: Callable[[Callable[[], None]], _Result]) -> _Result:
+        """Return ``body(ask)``, which calls ``ask()`` when it can no longer fail.
+
+        That waits until all ranks have come there. Where one does not, all raise what it raised.
+        """
+        asked = False
+
+        def ask() -> None:
+            nonlocal asked
+            asked = True
+            agreement.agreed(self.comm, lambda: None)
+
+        try:
+            return body(ask)
+        except BaseException as error:
+            if not asked:
+                agreement.agreed(self.comm, _raising(error))
+            raise
+
+
+def _raising(error: BaseException) -> Callable[[], None]:
+    def body() -> None:
+        raise error
+
+    return body
+
+
+Ranks: TypeAlias = Alone | Together
+
+
+def ranks_of(comm: Any) -> Ranks:
+    """Return the ranks of a communicator, or this process alone where it is None.
+
+    Raises
+    ------
+    TypeError
+        If it is no communicator.
+    """
+    return Alone() if comm is None else Together(adapted(comm))
+
+
+def ranks_of_tables(tables: Iterable[AnyTable]) -> Ranks:
+    """Return the ranks that have shares of the tables.
+
+    Raises
+    ------
+    ValueError
+        If they are those of several communicators.
+    """
+    comms = {id(table.comm): table.comm for table in tables if isinstance(table, ShardedTable)}
+    if len(comms) > 1:
+        raise ValueError("the tables have different communicators: an optimizer has one")
+    return Together(*comms.values()) if comms else Alone()
