@@ -69,6 +69,23 @@ def rate(value: Any, name: str) -> float:
     return _fit(value, name, "a number from 0 to 1", lambda number: 0.0 <= number <= 1.0)
 
 
+def dropout(share: Any, key: Any) -> tuple[float, int] | None:
+    """Return arguments of dropout, the share of rows dropped and the key, or None without.
+
+    Raises
+    ------
+    ValueError
+        If one is not as it must be, or there is one without the other.
+    """
+    if share is None and key is None:
+        return None
+    if share is None:
+        raise ValueError(f"key={key!r} needs a dropout")
+    if key is None:
+        raise ValueError(f"dropout={share!r} needs a key, an integer from 0 to {2**64 - 1}")
+    return rate(share, "dropout"), integer(key, "key", 0, 2**64 - 1)
+
+
 def _fit(value: Any, name: str, allowed: str, fits: Callable[[float], bool]) -> float:
     try:
         number = real(value, name)

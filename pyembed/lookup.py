@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pyembed import _core
 from pyembed._core import BackwardCall
@@ -32,6 +32,9 @@ class Lookup(_core.Lookup):
     def needs_table(self) -> bool:
         """Whether the gradient of the table depends on its values."""
         return self.mode in _core.selecting_modes
+
+    def prefetch(self, ids: ArrayLike) -> None:
+        """Do nothing: all rows are here."""
 
     def sparse_gradient(
         self, calls: Sequence[BackwardCall]

@@ -253,9 +253,13 @@ class Table(_core.Table):
             return 0.0
         return float(self.regularizer(self.rows_as_they_are(ids)))
 
-    def added(self, loss: float) -> float:
+    def checked(self, check: Callable[[], _Result]) -> _Result:
+        """Return ``check()``, before a lookup."""
+        return check()
+
+    def added(self, loss: Callable[[], float]) -> float:
         """Return what all ranks that share the table have of a loss."""
-        return loss
+        return loss()
 
     def rows_as_they_are(self, ids: ArrayLike | None = None) -> NDArray[Any]:
         """Return all rows, up to date, or the distinct ones of ids; not scaled to max_norm."""

@@ -361,6 +361,26 @@ class TableLayer:
             "name": self.name,
         }
 
+    def prefetch(self, ids: ArrayLike) -> None:
+        """Begin the next lookup, where its rows are with other ranks; collective.
+
+        With a `comm`, the ids of the next batch are sent while this one is worked on. The next
+        lookup (without dropout) is then to be of these ids, on all ranks: if it is not, it is made
+        as if nothing had been begun. Its values are those of the table when it is made. Without a
+        `comm`, nothing happens.
+
+        Parameters
+        ----------
+        ids : array_like of int
+            As will be given to the lookup; they may change until then.
+
+        Raises
+        ------
+        IndexError, TypeError
+            As the lookup.
+        """
+        self._lookup.prefetch(ids)
+
     def compute_mask(self, ids: ArrayLike) -> NDArray[np.bool_] | None:
         """Return ``ids != 0`` where `mask_zero` is set, else None."""
         if not self.mask_zero:
@@ -384,6 +404,8 @@ class TableLayer:
         return self.input_length if isinstance(self.input_length, tuple) else (self.input_length,)
 
     def _check_length(self, ids: ArrayLike) -> None:
+        if self.input_length is None:
+            return
         shape = np.shape(ids)
         lengths = self._lengths
         if len(shape) < len(lengths) or shape[len(shape) - len(lengths) :] != lengths:
@@ -398,20 +420,26 @@ class TableLayer:
         ids: ArrayLike,
         grad_output: ArrayLike,
         *bag: Any,
-        dropping: tuple[float, int] | None = None,
+        dropping: tuple[Any, Any] = (None, None),
     ) -> SparseGrad:
         """Return the table's gradient for a lookup, of bags or with dropout."""
-        if not self._table.trainable:
-            raise RuntimeError(
-                f"{self.name} is not trainable (trainable=False): it has no gradient"
-            )
-        if self.input_length is not None:
+        looks_up = self._lookup.needs_table or self.activity_regularizer is not None
+
+        def check() -> tuple[float, int] | None:
+            if not self._table.trainable:
+                raise RuntimeError(
+                    f"{self.name} is not trainable (trainable=False): it has no gradient"
+                )
             self._check_length(ids)
-        call = self._call(ids, grad_output, bag, dropping)
+            if self.activity_regularizer is not None:
+                self._lookup.check_call(ids, grad_output, *bag)
+            return _checks.dropout(*dropping)
+
+        dropout = self._table.checked(check) if looks_up else check()
         if self.activity_regularizer is not None:
-            output = self._lookup.gather_as_is(ids, *(bag or (None, None)), *(dropping or ()))
-            call = self._call(ids, self._with_activity(grad_output, output), bag, dropping)
-        return SparseGrad(self._table, (call,))
+            output = self._lookup.gather_as_is(ids, *(bag or (None, None)), *(dropout or ()))
+            grad_output = self._with_activity(grad_output, output)
+        return SparseGrad(self._table, (self._call(ids, grad_output, bag, dropout),))
 
     def _call(
         self,
@@ -436,12 +464,17 @@ class TableLayer:
         if ids is None:
             return self._table.penalty()
         if self.input_length is not None:
-            self._check_length(ids)
+            self._table.checked(lambda: self._check_length(ids))
         output = self._lookup.gather_as_is(ids, *bag)
-        loss = 0.0
-        if self.activity_regularizer is not None and output.size > 0:
-            loss = float(self.activity_regularizer(output)) / _batch_size(output)
-        return self._table.penalty(ids) + self._table.added(loss)
+        loss = self._table.penalty(ids)
+        activity = self.activity_regularizer
+        if activity is None:
+            return loss
+
+        def of_output() -> float:
+            return float(activity(output)) / _batch_size(output) if output.size > 0 else 0.0
+
+        return loss + self._table.added(of_output)
 
     @classmethod
     def _default_name(cls) -> str:

@@ -160,11 +160,12 @@ class Embedding(TableLayer):
             unfit layout, or overlaps the table; or if `dropout` or `key` is not as described.
         """
         if self.input_length is not None:
-            self._check_length(ids)
+            self._table.checked(lambda: self._check_length(ids))
         if dropout is None and key is None:
             return self._lookup.gather(ids, None, None, out)
-        rate, row_key = _dropout(dropout, key)
-        return self._lookup.gather_dropping(ids, rate, row_key, out)
+        dropping = self._table.checked(lambda: _checks.dropout(dropout, key))
+        assert dropping is not None
+        return self._lookup.gather_dropping(ids, *dropping, out)
 
     def backward(
         self,
@@ -201,9 +202,7 @@ class Embedding(TableLayer):
         ValueError
             If `grad_output` has another shape, or `dropout` or `key` is not as in the lookup.
         """
-        if dropout is None and key is None:
-            return self._backward(ids, grad_output)
-        return self._backward(ids, grad_output, dropping=_dropout(dropout, key))
+        return self._backward(ids, grad_output, dropping=(dropout, key))
 
     def regularization_loss(self, ids: ArrayLike | None = None) -> float:
         """Return the loss of the layer's regularizers, on the table as it is.
@@ -245,12 +244,3 @@ class Embedding(TableLayer):
         if not fits:
             raise ValueError(f"input_shape={shape} must end with input_length={self.input_length}")
         return (*shape[: len(shape) - len(lengths)], *lengths, self.output_dim)
-
-
-def _dropout(rate: float | None, key: int | None) -> tuple[float, int]:
-    """Return checked arguments of dropout: the share of rows dropped, and the key."""
-    if rate is None:
-        raise ValueError(f"key={key!r} needs a dropout")
-    if key is None:
-        raise ValueError(f"dropout={rate!r} needs a key, an integer from 0 to {2**64 - 1}")
-    return _checks.rate(rate, "dropout"), _checks.integer(key, "key", 0, 2**64 - 1)

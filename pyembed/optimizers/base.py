@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -120,14 +121,16 @@ class SparseOptimizer:
             if not calls_of:
                 raise ValueError("step() needs at least one gradient")
 
-            def step(ask: Callable[[], None] | None) -> list[Regularization]:
+            def step(ask: sharding.Ask | None) -> list[Regularization]:
+                rates = {table: self._rate_of(states[table.part]) for table in calls_of}
                 shares = [
-                    self._share(table.part, calls, rules[table.part], states[table.part])
-                    for table, calls in calls_of.items()
+                    self._share(table.part, calls_of[table], rules, states, rate)
+                    for table, rate in rates.items()
                 ]
                 # Only now: the caller's own functions may have frozen rows or released the tables.
                 self._held_states()
-                _core.step([update for update, _ in shares], ask)
+                before_writing = ask and functools.partial(ask, rates)
+                _core.step([update for update, _ in shares], before_writing)
                 return [regularization for _, regularization in shares]
 
             for regularization in self._ranks.write(step):
@@ -378,16 +381,25 @@ class SparseOptimizer:
             calls.setdefault(grad._table, []).extend(grad._calls)
         return calls
 
+    def _rate_of(self, state: State) -> float:
+        """Return the learning rate of a table's next step."""
+        rate = self._learning_rate
+        return self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
+
     def _share(
-        self, table: Table, calls: Sequence[BackwardCall], rule: Rule, state: State
+        self,
+        table: Table,
+        calls: Sequence[BackwardCall],
+        rules: dict[Table, Rule],
+        states: dict[Table, State],
+        rate: float,
     ) -> tuple[Update, Regularization]:
         """Return a table's share of a step, and what comes after it."""
-        rate = self._learning_rate
-        rate = self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
         regularization = Regularization(table)
         calls = regularization.with_gradient(calls)
         decay = 1.0 - rate * self.weight_decay
-        update = Update(table, calls, rule, state, rate, decay, **regularization.fused)
+        what = table, calls, rules[table], states[table]
+        update = Update(*what, rate, decay, **regularization.fused)
         return update, regularization
 
     def _checked_learning_rate(self, value: Any) -> LearningRate:

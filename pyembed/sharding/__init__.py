@@ -7,12 +7,13 @@ protocol `Communicator`.
 from pyembed.sharding.communicator import Communicator
 from pyembed.sharding.exchange import Calls
 from pyembed.sharding.lookup import AnyLookup, lookup_of
-from pyembed.sharding.ranks import Ranks, ranks_of, ranks_of_tables
+from pyembed.sharding.ranks import Ask, Ranks, ranks_of, ranks_of_tables
 from pyembed.sharding.table import AnyTable, ShardedTable
 
 __all__ = [
     "AnyLookup",
     "AnyTable",
+    "Ask",
     "Calls",
     "Communicator",
     "Ranks",

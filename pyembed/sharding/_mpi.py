@@ -40,7 +40,7 @@ class MPICommunicator:
         self._check_process()
         self._comm.Alltoallv(_message(rows, counts), _message(out, received))
 
-    def istart(
+    def start_alltoallv(
         self,
         rows: NDArray[Any],
         counts: NDArray[np.int64],

@@ -5,8 +5,9 @@ from __future__ import annotations
 import builtins
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,16 @@ def agreed(comm: Communicator, body: Callable[[], _Result]) -> _Result:
     return exchanged(comm, lambda: (body(), np.zeros((comm.size, 1), np.int64)))[0]
 
 
+def refuse(comm: Communicator, error: BaseException) -> NoReturn:
+    """Raise an error on all ranks, which are in `exchanged` or `agreed`, for one number each."""
+
+    def body() -> None:
+        raise error
+
+    agreed(comm, body)
+    raise error
+
+
 def swapped(comm: Communicator, sent: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return numbers (size, width), row r from rank r, for those that go to each rank."""
     if sent.shape[1] == 1:
@@ -90,31 +101,42 @@ def raise_everywhere(comm: Communicator, error: BaseException | None, rank: int)
     raise made from error
 
 
-def agree_on(comm: Communicator, what: str, arguments: Mapping[str, Any]) -> None:
+def agree_on(comm: Communicator, what: str, arguments: Callable[[], Mapping[str, Any]]) -> None:
     """Raise ValueError on all ranks where they were given different arguments.
 
     Parameters
     ----------
     comm : Communicator
     what : str
-        What was made with them.
-    arguments : mapping of str to object
-        Each one's `repr` tells whether it is the same.
+        What was given them.
+    arguments : callable
+        Returns them by name; what it raises is raised on all ranks. Each one's `repr` tells
+        whether it is the same.
     """
-    texts = {name: repr(value) for name, value in arguments.items()}
-    encoded = json.dumps(texts, sort_keys=True).encode()
-    digest = int.from_bytes(hashlib.sha256(encoded).digest()[:7], "big")
-    if len(set(comm.counts(np.full(comm.size, digest)).tolist())) == 1:
+
+    def prepare() -> tuple[bytes, NDArray[np.int64]]:
+        texts = {name: _text(value) for name, value in arguments().items()}
+        encoded = json.dumps(texts, sort_keys=True).encode()
+        digest = int.from_bytes(hashlib.sha256(encoded).digest()[:7], "big")
+        return encoded, np.full((comm.size, 1), digest)
+
+    encoded, digests = exchanged(comm, prepare)
+    if (digests == digests[0]).all():
         return
     first, *others = (json.loads(data) for data in to_all(comm, encoded))
     for rank, other in enumerate(others, 1):
-        for name in sorted(first.keys() | other.keys()):
-            here, there = first.get(name), other.get(name)
-            if here != there:
-                raise ValueError(
-                    f"{what} was made with {name}={here} on rank 0, but with {name}={there} on "
-                    f"rank {rank}: all ranks must give the same"
-                )
+        differing = [name for name in first if first[name] != other.get(name)]
+        if differing:
+            told = ", ".join(
+                f"{name}={first[name]} on rank 0, but {name}={other.get(name)} on rank {rank}"
+                for name in differing
+            )
+            raise ValueError(f"{what}: {told}; all ranks must give the same")
+
+
+def _text(value: object) -> str:
+    """Return what tells a value in any process: not the address of a function."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _message(error: BaseException) -> str:

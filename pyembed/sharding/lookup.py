@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -18,6 +19,20 @@ from pyembed.sharding.table import AnyTable, ShardedTable
 def lookup_of(table: AnyTable, *how: Any) -> AnyLookup:
     """Return a lookup of a table, sharded or not."""
     return ShardedLookup(table, *how) if isinstance(table, ShardedTable) else Lookup(table, *how)
+
+
+@dataclasses.dataclass(eq=False)
+class _Asked:
+    """The rows that one lookup asks of all ranks, and those that all ask of this one."""
+
+    positions: NDArray[np.int64]  # of ids' shape: in `rows`
+    wanted: NDArray[np.int64]  # rows of the ranks' parts, by rank
+    counts: NDArray[np.int64]
+    rows: NDArray[Any]  # where they will come
+    local: NDArray[np.int64] = dataclasses.field(init=False)  # rows of this rank's part, by rank
+    local_counts: NDArray[np.int64] = dataclasses.field(init=False)
+    ids: NDArray[Any] | None = None
+    request: Any = None
 
 
 class ShardedLookup:
@@ -39,6 +54,7 @@ class ShardedLookup:
         # Knows dim and dtype; reads no rows here, where ids are those of the whole table.
         self._part = _core.Lookup(table.part, *self._how)
         self._rows = _core.Lookup(table.part)
+        self._ahead: _Asked | None = None
 
     @property
     def mode(self) -> str | None:
@@ -69,9 +85,15 @@ class ShardedLookup:
     ) -> NDArray[Any]:
         """Return the rows of ids, or pooled ones."""
         bag = offsets, per_sample_weights
-        positions, small = self._fetched(
-            ids, self._rows.gather, lambda: self._part.check_gather(ids, *bag, out)
-        )
+
+        def check() -> None:
+            self._part.check_gather(ids, *bag, out)
+
+        begun = self._begun(ids, check)
+        if begun is None:
+            positions, small = self._fetched(ids, self._rows.gather, check)
+        else:
+            positions, small = self._came(begun, self._rows.gather)
         return small.gather(positions, *bag, out)
 
     def gather_dropping(
@@ -139,6 +161,14 @@ class ShardedLookup:
         )
         return small.weight_gradient(positions, grad_output, *bag)
 
+    def check_call(self, ids: ArrayLike, grad_output: ArrayLike, *bag: Any) -> None:
+        """Raise what `call` does, but for what ids are."""
+        self._part.check_call(ids, grad_output, *bag)
+
+    def check_weight_gradient(self, ids: ArrayLike, grad_output: ArrayLike, *bag: Any) -> None:
+        """Raise what `weight_gradient` does, but for what ids are."""
+        self._part.check_weight_gradient(ids, grad_output, *bag)
+
     def sparse_gradient(
         self, calls: Sequence[BackwardCall]
     ) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -149,6 +179,17 @@ class ShardedLookup:
     def dense_gradient(self, calls: Sequence[BackwardCall]) -> NDArray[Any]:
         """There is no array of all rows."""
         return self.table.to_dense(calls)
+
+    def prefetch(self, ids: ArrayLike) -> None:
+        """Ask for the rows of the next `gather`."""
+
+        def ask() -> _Asked:
+            asked = self._ask(ids)
+            asked.ids = np.array(ids)  # a copy, by which the lookup knows them again
+            return asked
+
+        start = getattr(self.table.comm, "start_alltoallv", None)
+        self._ahead = self._sent(ask, start or self.table.comm.alltoallv)
 
     def _fetched(
         self,
@@ -161,24 +202,70 @@ class ShardedLookup:
 
         `read` reads rows that are here; `check` raises where the other arguments are not fit.
         """
-        table, comm = self.table, self.table.comm
 
-        def ask() -> tuple[Any, NDArray[np.int64]]:
+        def ask() -> _Asked:
             check()
-            # Dropped rows are scaled down too.
-            asks_for_dropped = table.max_norm is not None
-            positions, wanted, counts = table.owners.partition(
-                ids, self.mode is not None, *dropping, asks_for_dropped
-            )
-            rows = _core.empty((len(wanted), table.dim), table.dtype)
-            return (positions, wanted, counts, rows), counts.reshape(-1, 1)
+            return self._ask(ids, dropping)
 
-        (positions, wanted, counts, rows), received = agreement.exchanged(comm, ask)
-        asked_counts = received[:, 0]
-        asked = _core.empty((int(asked_counts.sum()),), "int64")
-        comm.alltoallv(wanted, counts, asked, asked_counts)
-        comm.alltoallv(read(asked), asked_counts, rows, counts)
-        return positions, _core.Lookup(_core.Table(rows, out_of_range="zero"), *self._how)
+        return self._came(self._sent(ask, self.table.comm.alltoallv), read)
+
+    def _ask(self, ids: ArrayLike, dropping: tuple[float, int] = (0.0, 0)) -> _Asked:
+        """Return which rows are to be asked of whom, and where they will come."""
+        table = self.table
+        # Dropped rows are scaled down too.
+        asks_for_dropped = table.max_norm is not None
+        positions, wanted, counts = table.owners.partition(
+            ids, self.mode is not None, *dropping, asks_for_dropped
+        )
+        rows = _core.empty((len(wanted), table.dim), table.dtype)
+        return _Asked(positions, wanted, counts, rows)
+
+    def _sent(self, ask: Callable[[], _Asked], send: Callable[..., Any]) -> _Asked:
+        """Return what was asked, on its way to the ranks; collective.
+
+        `send` is an ``alltoallv``, or returns a request that ends it.
+        """
+        comm = self.table.comm
+
+        def prepare() -> tuple[_Asked, NDArray[np.int64]]:
+            asked = ask()
+            return asked, asked.counts.reshape(-1, 1)
+
+        asked, received = agreement.exchanged(comm, prepare)
+        asked.local_counts = received[:, 0]
+        asked.local = _core.empty((int(asked.local_counts.sum()),), "int64")
+        message = asked.wanted, asked.counts, asked.local, asked.local_counts
+        asked.request = send(*message)
+        return asked
+
+    def _came(
+        self, asked: _Asked, read: Callable[[NDArray[np.int64]], NDArray[Any]]
+    ) -> tuple[NDArray[np.int64], _core.Lookup]:
+        """Return a lookup in the rows that were asked for, and where in them each id's is."""
+        comm = self.table.comm
+        if asked.request is not None:
+            asked.request.wait()
+        comm.alltoallv(read(asked.local), asked.local_counts, asked.rows, asked.counts)
+        small = _core.Table(asked.rows, out_of_range="zero")
+        return asked.positions, _core.Lookup(small, *self._how)
+
+    def _begun(self, ids: ArrayLike, check: Callable[[], None]) -> _Asked | None:
+        """Return what `prefetch` began, if that is what all ranks look up now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+
+        def is_known() -> tuple[bool, NDArray[np.int64]]:
+            check()
+            known = np.array_equal(np.asarray(ahead.ids), np.asarray(ids))
+            return known, np.full((self.table.comm.size, 1), known, np.int64)
+
+        known, of_all = agreement.exchanged(self.table.comm, is_known)
+        if known and of_all.all():
+            return ahead
+        if ahead.request is not None:
+            ahead.request.wait()
+        return None
 
     def _scaled(self, rows: NDArray[Any], dropout: float) -> NDArray[Any]:
         """Return the rows, scaled up in place for those that were dropped."""

@@ -18,6 +18,7 @@ from pyembed.table import Arguments, Table
 _Result = TypeVar("_Result")
 
 
+Ask: TypeAlias = Callable[[Mapping[AnyTable, float]], None]
 Gradient: TypeAlias = tuple[AnyTable, Sequence[BackwardCall]]
 
 
@@ -51,7 +52,7 @@ class Alone:
         """Return the largest value: one's own."""
         return value
 
-    def write(self, body: Callable[[Callable[[], None] | None], _Result]) -> _Result:
+    def write(self, body: Callable[[Ask | None], _Result]) -> _Result:
         """Return what `body` does; it has nothing to call before it writes."""
         return body(None)
 
@@ -72,7 +73,7 @@ class Together:
 
     def agree_on(self, what: str, arguments: Callable[[], Mapping[str, Any]]) -> None:
         """Raise ValueError on all ranks where their arguments differ."""
-        agreement.agree_on(self.comm, what, arguments())
+        agreement.agree_on(self.comm, what, arguments)
 
     def received(self, calls: Callable[[], Calls], tables: Sequence[AnyTable]) -> Calls:
         """Return the calls of a step for what this rank has of each table, from all ranks.
@@ -95,13 +96,13 @@ class Together:
             Of the same tables in the same order on all ranks.
         """
 
-        def numbers() -> list[int]:
+        def numbers() -> dict[str, list[int]]:
             tables = [table for table, _ in gradients if isinstance(table, ShardedTable)]
             if len(tables) < len(gradients):
                 raise ValueError("gradients of tables with and without a comm have no common norm")
-            return [table.number for table in tables]
+            return {"tables": [table.number for table in tables]}
 
-        agreement.agree_on(self.comm, "a norm", {"tables": self.agreed(numbers)})
+        agreement.agree_on(self.comm, "the gradients of a norm", numbers)
         return exchange.coalesced(self.comm, gradients)
 
     def added(self, parts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -112,31 +113,26 @@ class Together:
         """Return the largest of all ranks' values; nan where one is."""
         return float(agreement.gathered(self.comm, np.array([value])).max())
 
-    def write(self, body: Callable[[Callable[[], None]], _Result]) -> _Result:
-        """Return ``body(ask)``, which calls ``ask()`` when it can no longer fail.
+    def write(self, body: Callable[[Ask], _Result]) -> _Result:
+        """Return ``body(ask)``, which calls ``ask(rates)`` when it can no longer fail.
 
-        That waits until all ranks have come there. Where one does not, all raise what it raised.
+        That waits until all ranks have come there, with the same learning rates of sharded tables.
+        Where one does not come, all raise what it raised.
         """
         asked = False
 
-        def ask() -> None:
+        def ask(rates: Mapping[AnyTable, float]) -> None:
             nonlocal asked
             asked = True
-            agreement.agreed(self.comm, lambda: None)
+            common = [rate for table, rate in rates.items() if isinstance(table, ShardedTable)]
+            agreement.agree_on(self.comm, "step", lambda: {"learning_rate": common})
 
         try:
             return body(ask)
         except BaseException as error:
             if not asked:
-                agreement.agreed(self.comm, _raising(error))
+                agreement.refuse(self.comm, error)
             raise
-
-
-def _raising(error: BaseException) -> Callable[[], None]:
-    def body() -> None:
-        raise error
-
-    return body
 
 
 Ranks: TypeAlias = Alone | Together

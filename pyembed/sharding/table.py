@@ -8,7 +8,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ from pyembed.initializers.random import Random
 from pyembed.sharding import agreement
 from pyembed.sharding.communicator import Communicator
 from pyembed.table import Arguments, Table
+
+_Result = TypeVar("_Result")
 
 
 class ShardedTable:
@@ -197,9 +199,17 @@ class ShardedTable:
         )
         return regularizer.of_sums(agreement.gathered(self.comm, sums).sum(axis=0))
 
-    def added(self, loss: float) -> float:
+    def checked(self, check: Callable[[], _Result]) -> _Result:
+        """Return ``check()``; where it raises, all ranks do, in the lookup that they are in."""
+        try:
+            return check()
+        except BaseException as error:
+            agreement.refuse(self.comm, error)
+
+    def added(self, loss: Callable[[], float]) -> float:
         """Return the sum of the ranks' losses."""
-        return math.fsum(agreement.gathered(self.comm, np.array([loss])).ravel().tolist())
+        own = np.array([agreement.agreed(self.comm, loss)])
+        return math.fsum(agreement.gathered(self.comm, own).ravel().tolist())
 
     def freeze(self, rows: ArrayLike) -> None:
         """Freeze the rows that any rank names; collective."""
@@ -231,10 +241,11 @@ class ShardedTable:
 
     def grow_to(self, rows: int) -> None:
         """Have so many rows, the new ones by the initializer; collective."""
-        rows = agreement.agreed(
-            self.comm, lambda: _checks.integer(rows, "new_input_dim", self.rows)
-        )
-        agreement.agree_on(self.comm, "grow", {"new_input_dim": rows})
+
+        def checked() -> dict[str, int]:
+            return {"new_input_dim": _checks.integer(rows, "new_input_dim", self.rows)}
+
+        agreement.agree_on(self.comm, "grow", checked)
         agreement.agreed(self.comm, functools.partial(self.part.grow_to, rows))
         self._set_rows(rows)
 
