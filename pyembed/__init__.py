@@ -23,7 +23,16 @@ except ModuleNotFoundError as error:
         "so that the installed package is the one found"
     ) from None
 
-from pyembed import baseline, constraints, initializers, ops, regularizers, schedules, vectors
+from pyembed import (
+    baseline,
+    constraints,
+    initializers,
+    ops,
+    regularizers,
+    schedules,
+    vectors,
+    word2vec,
+)
 from pyembed.config import get_num_threads, release_memory, set_num_threads, show_config
 from pyembed.io import load, save
 from pyembed.layers import Embedding, EmbeddingBag
@@ -65,4 +74,5 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "vectors",
+    "word2vec",
 ]

@@ -291,6 +291,43 @@ class Reader_float32:
 
 class Reader_float64(Reader_float32): ...
 
+class TokenReader:
+    def __init__(self) -> None: ...
+    def feed(
+        self, data: Any, is_last: bool, index: StringIndex
+    ) -> tuple[int, NDArray[np.int32]]: ...
+    @property
+    def fault(self) -> tuple[int, str] | None: ...
+
+class Trainer:
+    def __init__(
+        self,
+        *,
+        numbers: NDArray[np.int32],
+        words: NDArray[np.int32],
+        kept: NDArray[np.uint32],
+        inputs: NDArray[np.float32],
+        outputs: NDArray[np.float32],
+        noise: NDArray[np.float64],
+        frozen: NDArray[np.bool_] | None,
+        window: int,
+        negative: int,
+        means_inputs: bool,
+        epochs: int,
+        learning_rate: float,
+        least_rate: float,
+        seed: int,
+        block: int,
+        learners: int,
+        in_rounds: bool,
+    ) -> None: ...
+    def run(self, seconds: float, threads: int) -> bool: ...
+    @property
+    def places(self) -> int: ...
+    @property
+    def losses(self) -> list[tuple[float, int]]: ...
+
+def add_counts(numbers: NDArray[np.int32], counts: NDArray[np.int64]) -> None: ...
 def split_texts(
     texts: Any,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]: ...

@@ -23,13 +23,7 @@ CSRC = {
     "gradient": {"base", "element", "keys", "lookup"},
     "optimizers": {"base", "storage", "element", "table", "exact_adam", "gradient"},
     "simd": {
-        "base",
-        "element",
-        "keys",
-        "exact_adam",
-        "lookup",
-        "nearest",
-        "gradient",
+        *("base", "element", "keys", "words", "exact_adam", "lookup", "nearest", "gradient"),
         "optimizers",
     },
     "python": {
@@ -51,18 +45,8 @@ PYEMBED = (
         "schedules",
     ),
     *("initializers", "regularizers", "constraints", "baseline", "ops"),
-    *(
-        "table",
-        "lookup",
-        "sharding",
-        "sparse_grad",
-        "layers",
-        "optimizers",
-        "io",
-        "vectors",
-        "torch",
-        "keras",
-    ),
+    *("table", "lookup", "sharding", "sparse_grad", "layers", "optimizers", "io"),
+    *("vectors", "word2vec", "torch", "keras"),
 )
 
 

@@ -14,5 +14,6 @@ void bind_optimizers(pybind11::module_& module);
 void bind_nearest(pybind11::module_& module);
 void bind_owners(pybind11::module_& module);
 void bind_words(pybind11::module_& module);
+void bind_word2vec(pybind11::module_& module);
 
 }  // namespace pyembed

@@ -81,6 +81,7 @@ PYBIND11_MODULE(_core_of_the_main_interpreter, module, pybind11::mod_gil_not_use
     bind_optimizers(module);
     bind_nearest(module);
     bind_words(module);
+    bind_word2vec(module);
 
     module.def("zeros", zeros, py::arg("shape"), py::arg("dtype"), py::arg("promised") = false);
     module.def(

@@ -70,7 +70,8 @@ void use_element() {
 
 namespace PYEMBED_ISA {
 
-void use_key_kernels();  // those of key_kernels.cpp
+void use_key_kernels();   // those of key_kernels.cpp
+void use_word_kernels();  // those of word_kernels.cpp
 
 void use_kernels() {
 #define PYEMBED_USE_ARITHMETIC(T) use_arithmetic<T>();
@@ -78,6 +79,7 @@ void use_kernels() {
     PYEMBED_FOR_ARITHMETIC(PYEMBED_USE_ARITHMETIC)
     PYEMBED_FOR_ELEMENTS(PYEMBED_USE_ELEMENT)
     use_key_kernels();
+    use_word_kernels();
 }
 
 }  // namespace PYEMBED_ISA

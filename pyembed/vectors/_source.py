@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
 
 from pyembed.io._errors import naming
 from pyembed.io._replacing import check_regular
@@ -77,6 +79,38 @@ class Source:
     def unread(self, data: bytes) -> None:
         """Put bytes back, to be read again."""
         self._ahead = memoryview(data + bytes(self._ahead))
+
+    def feed(self, take: Callable[[memoryview, bool], int | None], window: int) -> bool:
+        """Give all of the file to a function, and what it left of each piece with the next.
+
+        Parameters
+        ----------
+        take : callable
+            Of bytes, and whether nothing follows them, to how many of them are done; None: no more
+            are wanted.
+        window : int
+            The most bytes that are given at once.
+
+        Returns
+        -------
+        bool
+            False if so many bytes were given and none were done.
+        """
+        view = np.empty(min(window, self.size + 1) if self.size else window, np.uint8).data
+        held = 0
+        while True:
+            more = self.readinto(view[held:])
+            held += more
+            if more and held < len(view):
+                continue  # a file that is compressed comes in small pieces
+            used = take(view[:held], more == 0)
+            if more == 0 or used is None:
+                return True
+            rest = bytes(view[used:held])
+            if len(rest) == len(view):
+                return False
+            view[: len(rest)] = rest
+            held = len(rest)
 
     def _read(self, count: int) -> bytes:
         """Return so many bytes: one call of the file's may return fewer."""

@@ -210,22 +210,15 @@ def _of_rows(
 
 
 def _feed(source: _source.Source, reader: _core.Reader_float32) -> None:
-    """Give a reader all of a file, and what it left of each piece together with the next."""
-    view = np.empty(min(_WINDOW, source.size + 1) if source.size else _WINDOW, np.uint8).data
-    held = 0
-    while not reader.is_done:
-        more = source.readinto(view[held:])
-        held += more
-        if more and held < len(view):
-            continue  # a file that is compressed comes in small pieces
-        used = reader.feed(view[:held], more == 0)
-        if more == 0:
-            return
-        rest = bytes(view[used:held])
-        if len(rest) == len(view):
-            raise ValueError(f"row {reader.entries + 1} is longer than {len(view)} bytes")
-        view[: len(rest)] = rest
-        held = len(rest)
+    """Give a reader all of a file, as far as it wants it."""
+
+    def take(piece: memoryview, is_last: bool) -> int | None:
+        used = reader.feed(piece, is_last)
+        return None if reader.is_done else used
+
+    if not source.feed(take, _WINDOW):
+        size = min(_WINDOW, source.size + 1) if source.size else _WINDOW
+        raise ValueError(f"row {reader.entries + 1} is longer than {size} bytes")
 
 
 def _refuse(reader: _core.Reader_float32, rows: _formats.Rows, errors: str) -> None:

@@ -1,0 +1,171 @@
+#include "words/trainer.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "base/threads.h"
+
+namespace pyembed {
+
+// One who is in a block of the corpus, of which some windows are left.
+struct Trainer::Learner {
+    Learner(const Model& model, i64 epochs, i64 number_of_it)
+        : number(number_of_it), batch(model), losses(static_cast<std::size_t>(epochs)) {}
+
+    const i64 number;
+    i64 turn = -1;  // the block that it is in, counted over all epochs
+    i64 begin = 0;  // its places
+    i64 end = 0;
+    i64 centre = 0;  // of the next window
+    i64 places = 0;  // that it has behind it
+    bool has_batch = false;
+    bool is_done = false;
+    Block block;
+    Batch batch;
+    std::vector<Loss> losses;  // by epoch
+    std::exception_ptr thrown;
+};
+
+Trainer::Trainer(const Model& model, const Corpus& corpus, const Schedule& schedule)
+    : model_(model),
+      corpus_(corpus),
+      schedule_(schedule),
+      blocks_((corpus.size + schedule.block - 1) / schedule.block) {
+    for (i64 number = 0; number < schedule.learners; ++number)
+        learners_.push_back(std::make_unique<Learner>(model_, schedule_.epochs, number));
+}
+
+Trainer::~Trainer() = default;
+
+// In rounds, who learns which block must not depend on who is fast.
+i64 Trainer::next_turn(const Learner& learner) {
+    if (!schedule_.in_rounds) return next_turn_.fetch_add(1, std::memory_order_relaxed);
+    return learner.turn < 0 ? learner.number : learner.turn + schedule_.learners;
+}
+
+bool Trainer::read_block(Learner& learner) {
+    learner.places += learner.end - learner.begin;
+    learner.begin = learner.end = 0;
+    learner.turn = next_turn(learner);
+    learner.is_done = learner.turn >= blocks_ * schedule_.epochs;
+    if (learner.is_done) return false;
+    learner.begin = learner.turn % blocks_ * schedule_.block;
+    learner.end = std::min(corpus_.size, learner.begin + schedule_.block);
+    const i64 epoch = learner.turn / blocks_;
+    const u64 key = random_at(schedule_.seed, static_cast<u64>(2 * epoch));
+    learner.block.read(corpus_, learner.begin, learner.end, key, model_.window);
+    learner.centre = learner.block.first();
+    return true;
+}
+
+// Takes the windows of the next batch, from another block where none are left of this one.
+bool Trainer::prepare(Learner& learner) {
+    while (learner.turn < 0 || learner.centre == learner.block.last())
+        if (learner.is_done || !read_block(learner)) return false;
+    const i64 epoch = learner.turn / blocks_;
+    const u64 epoch_key = random_at(schedule_.seed, static_cast<u64>(2 * epoch + 1));
+    const u64 block_key = random_at(epoch_key, static_cast<u64>(learner.begin));
+    const u64 key = random_at(block_key, static_cast<u64>(learner.centre));
+    learner.centre = learner.batch.take(learner.block, learner.centre, learner.block.last(), key);
+    return true;
+}
+
+// The rate falls from place to place, in a line.
+float Trainer::learning_rate(const Learner& learner) const {
+    const Block& block = learner.block;
+    const double share = static_cast<double>(learner.centre - block.first()) /
+                         static_cast<double>(std::max<i64>(block.last() - block.first(), 1));
+    const double place = static_cast<double>(learner.turn / blocks_) * static_cast<double>(corpus_.size) +
+                         static_cast<double>(learner.begin) +
+                         share * static_cast<double>(learner.end - learner.begin);
+    const double done = place / (static_cast<double>(schedule_.epochs) * static_cast<double>(corpus_.size));
+    const double begin = schedule_.learning_rate;
+    return static_cast<float>(begin + (schedule_.least_rate - begin) * done);
+}
+
+// Learns the next batch from the tables as they are, if there is one.
+bool Trainer::learn(Learner& learner) {
+    learner.has_batch = false;
+    try {
+        if (!prepare(learner)) return false;
+        learner.batch.read();
+        Loss& loss = learner.losses[static_cast<std::size_t>(learner.turn / blocks_)];
+        learner.batch.learn(learning_rate(learner), loss);
+        learner.has_batch = true;
+    } catch (...) {
+        learner.thrown = std::current_exception();
+    }
+    return learner.has_batch;
+}
+
+void Trainer::run_rounds(Clock::time_point stop, int threads) {
+    std::atomic<i64> next{0};
+    std::atomic<bool> is_over{false};
+    const auto learners = static_cast<i64>(learners_.size());
+    parallel(static_cast<int>(std::min<i64>(threads, learners)), [&](int member, int members, auto barrier) {
+        const auto part = static_cast<u32>(member);
+        while (!is_over) {
+            for (i64 l = next++; l < learners; l = next++) learn(*learners_[static_cast<std::size_t>(l)]);
+            barrier();
+            bool is_any = false;
+            bool is_thrown = false;
+            for (const auto& learner : learners_) {
+                if (learner->has_batch) learner->batch.add_changes(part, static_cast<u32>(members));
+                is_any = is_any || learner->has_batch;
+                is_thrown = is_thrown || learner->thrown != nullptr;
+            }
+            if (member == 0) {
+                is_over = !is_any || is_thrown || Clock::now() >= stop;
+                next = 0;
+            }
+            barrier();
+        }
+    });
+}
+
+void Trainer::run_freely(Clock::time_point stop, int threads) {
+    std::atomic<i64> next{0};
+    const auto learners = static_cast<i64>(learners_.size());
+    parallel(static_cast<int>(std::min<i64>(threads, learners)), [&](int, int, auto) {
+        for (i64 l = next++; l < learners; l = next++) {
+            Learner& learner = *learners_[static_cast<std::size_t>(l)];
+            while (Clock::now() < stop && learn(learner)) learner.batch.add_changes(0, 1);
+        }
+    });
+}
+
+bool Trainer::run(double seconds, int threads) {
+    const auto length = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+    const Clock::time_point stop = Clock::now() + length;
+    if (schedule_.in_rounds)
+        run_rounds(stop, threads);
+    else
+        run_freely(stop, threads);
+    for (const auto& learner : learners_)
+        if (learner->thrown) std::rethrow_exception(std::exchange(learner->thrown, nullptr));
+    return std::any_of(learners_.begin(), learners_.end(),
+                       [](const auto& learner) { return !learner->is_done; });
+}
+
+i64 Trainer::places() const {
+    i64 sum = 0;
+    for (const auto& learner : learners_) {
+        const Block& block = learner->block;
+        const i64 windows = block.last() - block.first();
+        sum += learner->places;
+        if (windows > 0) sum += (learner->end - learner->begin) * (learner->centre - block.first()) / windows;
+    }
+    return sum;
+}
+
+std::vector<Loss> Trainer::losses() const {
+    std::vector<Loss> sums(static_cast<std::size_t>(schedule_.epochs));
+    for (const auto& learner : learners_)
+        for (std::size_t epoch = 0; epoch < sums.size(); ++epoch) {
+            sums[epoch].sum += learner->losses[epoch].sum;
+            sums[epoch].predictions += learner->losses[epoch].predictions;
+        }
+    return sums;
+}
+
+}  // namespace pyembed

@@ -1,0 +1,317 @@
+"""Skip-gram and CBOW."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyembed import _checks, _core
+from pyembed.config import get_num_threads
+from pyembed.vectors._words import as_strings, index_of
+from pyembed.vectors.vocabulary import Vocabulary
+from pyembed.vectors.word_vectors import WordVectors
+from pyembed.word2vec._corpus import Corpus
+from pyembed.word2vec._progress import Line, Progress
+from pyembed.word2vec._rows import Rows, rows_of
+from pyembed.word2vec._trained import TrainedVectors
+
+_SLICE = 0.25  # seconds between two looks at signals
+_LEARNERS = 16  # that share a round
+_BLOCK = 8192  # places of a corpus that are dealt out at once
+_WHOLE = 2**32 - 1  # the largest share
+
+
+def train(
+    corpus: str | os.PathLike[str] | Iterable[Any],
+    *,
+    dim: int = 100,
+    model: str = "skipgram",
+    window: int = 5,
+    negative: int = 5,
+    min_count: int = 5,
+    sample: float = 1e-3,
+    epochs: int = 5,
+    learning_rate: float = 0.025,
+    min_learning_rate: float = 1e-4,
+    ns_exponent: float = 0.75,
+    loss: str = "ns",
+    max_vocab: int | None = None,
+    vocabulary: Vocabulary | None = None,
+    initial: WordVectors | None = None,
+    frozen: Iterable[str] | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    deterministic: bool | None = None,
+    progress: bool = True,
+    callback: Callable[[Progress], Any] | None = None,
+) -> TrainedVectors:
+    """Learn word vectors from a text, as word2vec does.
+
+    Parameters
+    ----------
+    corpus : path-like, or iterable of paths, of sequences of str, or of sequences of int
+        Files of text in UTF-8, a document a line, its words parted by blanks; compressed by gzip or
+        not. Or documents, each its words, or its ids: then row i is that of id i. It is read once:
+        a generator serves. As numbers of 32 bits it stays in memory up to 256 MiB, and in a
+        temporary file beyond that.
+    dim : int
+        Length of a vector.
+    model : {'skipgram', 'cbow'}
+        Whether each word of a window predicts the word in its middle, or the mean of all does.
+    window : int
+        Words to either side that a window has at the most; how many it has is drawn for each word,
+        from 1 on. A window ends where its document does.
+    negative : int
+        Words that are drawn for each window, which are to be told from its middle.
+    min_count : int
+        The least count of a word that is learned.
+    sample : float
+        Words of which the corpus has a larger share than this are left out at random, with the
+        chance ``1 - sqrt(sample / share) - sample / share``; 0: none are.
+    epochs : int
+        How often the corpus is learned from.
+    learning_rate, min_learning_rate : float
+        At the beginning and at the end: it falls from place to place.
+    ns_exponent : float
+        Negatives are drawn in proportion to this power of their counts.
+    loss : {'ns'}
+        Negative sampling.
+    max_vocab : int, optional
+        The most words that are learned, the most frequent ones.
+    vocabulary : Vocabulary, optional
+        The words that are learned, whatever their counts. Of ids: what they stand for.
+    initial : WordVectors, optional
+        Vectors to begin with, of all their words; others are added behind them. Where they come
+        from `train`, the output table goes on too.
+    frozen : iterable of str, optional
+        Words whose vectors stay as they are.
+    seed : int, optional
+        From 0 to 2**64 - 1; drawn at random where None.
+    threads : int, optional
+        `get_num_threads` where None.
+    deterministic : bool, optional
+        True: the same bits by any number of threads, with any instruction set. False: threads read
+        and write rows while others do, which is as good and needs no waiting; but no two runs are
+        alike. None: True where a `seed` is given.
+    progress : bool
+        Whether the progress is shown on a terminal, if it takes more than 3 seconds.
+    callback : callable, optional
+        Called with a `Progress`, a few times a second and at the end. Where it returns True,
+        training ends there.
+
+    Returns
+    -------
+    TrainedVectors
+        Words, the most frequent first, with `counts`; and `output`, the table that they were
+        predicted with.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    TypeError, ValueError
+        If an argument is not as described, a file is no text, or there are fewer than two words to
+        learn.
+
+    Warns
+    -----
+    UserWarning
+        If it is interrupted (Ctrl-C) while it learns: what has been learned so far is returned.
+
+    Notes
+    -----
+    Negatives are shared by the words of a window, and a batch of windows is learned at a time, from
+    copies of its rows; what has become of them is added to the tables. Deterministic training adds
+    the changes of up to 16 batches in a fixed order: more threads than that find nothing to do.
+
+    With ``deterministic=False``, a number may be read by one thread while another writes it. What
+    is read is then the old or the new one on every processor that pyembed is built for, though C++
+    does not promise that.
+
+    Examples
+    --------
+    >>> from pyembed import word2vec
+    >>> texts = [["to", "be", "or", "not", "to", "be"]] * 100
+    >>> wv = word2vec.train(texts, dim=8, seed=1)
+    >>> list(wv.words), wv.counts
+    (['be', 'to', 'not', 'or'], array([200, 200, 100, 100]))
+    """
+    width = _checks.integer(dim, "dim", 1, 2**31 - 1)
+    means_inputs = _checks.one_of(model, "model", ("skipgram", "cbow")) == "cbow"
+    _checks.one_of(loss, "loss", ("ns",))
+    reach = _checks.integer(window, "window", 1, 10_000)
+    negatives = _checks.integer(negative, "negative", 1, 10_000)
+    least = _checks.integer(min_count, "min_count", 0)
+    most = None if max_vocab is None else _checks.integer(max_vocab, "max_vocab", 2)
+    share = _checks.real(sample, "sample", 0.0)
+    rounds = _checks.integer(epochs, "epochs", 1, 2**31 - 1)
+    first_rate = _checks.positive(learning_rate, "learning_rate")
+    last_rate = _checks.real(min_learning_rate, "min_learning_rate", 0.0)
+    exponent = _checks.real(ns_exponent, "ns_exponent")
+    workers = get_num_threads() if threads is None else _checks.integer(threads, "threads", 1, 4096)
+    is_alike = (seed is not None) if deterministic is None else bool(deterministic)
+    if seed is None:
+        seed = secrets.randbits(63)
+    key = _checks.integer(seed, "seed", 0, 2**64 - 1)
+    _check_given(vocabulary, initial, width)
+
+    began = time.monotonic()
+    read = Corpus(corpus)
+    rows = rows_of(read, vocabulary, initial, least, most)
+    inputs, outputs = _tables(rows, width, initial, key)
+    trainer = _core.Trainer(
+        numbers=read.numbers,
+        words=rows.of_numbers,
+        kept=_kept(rows, share),
+        inputs=inputs,
+        outputs=outputs,
+        noise=np.where(rows.counts > 0, np.maximum(rows.counts, 1.0) ** exponent, 0.0),
+        frozen=_frozen(rows, frozen),
+        window=reach,
+        negative=negatives,
+        means_inputs=means_inputs,
+        epochs=rounds,
+        learning_rate=first_rate,
+        least_rate=last_rate,
+        seed=key,
+        block=_block(len(read.numbers)),
+        learners=_LEARNERS if is_alike else workers,
+        in_rounds=is_alike,
+    )
+    run = _Run(trainer, workers, int(rows.counts.sum()), len(read.numbers), rounds, began)
+    interrupted = not run.to_the_end(Line(bool(progress)), callback)
+    made = TrainedVectors._of(rows.words, inputs, _all_counts(rows, initial))
+    assert isinstance(made, TrainedVectors)
+    made.output = outputs
+    made.losses = run.losses()
+    made.interrupted = interrupted
+    return made
+
+
+def _check_given(vocabulary: Any, initial: Any, dim: int) -> None:
+    if vocabulary is not None and not isinstance(vocabulary, Vocabulary):
+        raise TypeError(f"vocabulary must be a Vocabulary, not {type(vocabulary).__name__}")
+    if initial is None:
+        return
+    if not isinstance(initial, WordVectors):
+        raise TypeError(f"initial must be WordVectors, not {type(initial).__name__}")
+    if initial.dim != dim:
+        raise ValueError(f"initial has vectors of length {initial.dim}, but dim={dim}")
+
+
+def _tables(
+    rows: Rows, dim: int, initial: WordVectors | None, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the tables of words as they predict and as they are predicted."""
+    shape = (len(rows.words), dim)
+    inputs: NDArray[np.float32] = _core.zeros(shape, "float32", True)
+    outputs: NDArray[np.float32] = _core.zeros(shape, "float32", True)
+    _core.fill_uniform(inputs, seed, 0, 1, -0.5 / dim, 0.5 / dim)
+    if initial is not None:
+        inputs[: len(initial)] = initial.matrix
+        if isinstance(initial, TrainedVectors):
+            outputs[: len(initial)] = initial.output
+    return inputs, outputs
+
+
+def _kept(rows: Rows, sample: float) -> NDArray[np.uint32]:
+    """Return which share of each number's places is learned from, of 2**32."""
+    kept = np.full(len(rows.of_numbers), _WHOLE, np.uint32)
+    if sample > 0:
+        known = rows.of_numbers >= 0
+        share = rows.counts[rows.of_numbers[known]] / rows.counts.sum() / sample
+        kept[known] = np.minimum((1 / np.sqrt(share) + 1 / share) * _WHOLE, _WHOLE)
+    return kept
+
+
+def _frozen(rows: Rows, words: Iterable[str] | None) -> NDArray[np.bool_] | None:
+    if words is None:
+        return None
+    names = as_strings(words)
+    found = index_of(rows.words).find(names).reshape(-1)
+    if np.any(found < 0):
+        place = int(np.argmax(found < 0))
+        raise ValueError(
+            f"frozen: {str(np.asarray(names, object).reshape(-1)[place])!r} is none of the words"
+        )
+    mask = np.zeros(len(rows.words), bool)
+    mask[found] = True
+    return mask
+
+
+def _block(places: int) -> int:
+    """Return how many places are dealt out at once: few where there are few in all."""
+    return min(_BLOCK, max(64, places // (16 * _LEARNERS)))
+
+
+def _all_counts(rows: Rows, initial: WordVectors | None) -> NDArray[np.int64]:
+    counts = np.array(rows.counts)
+    if initial is not None and initial.counts is not None:
+        counts[: len(initial)] += initial.counts
+    return counts
+
+
+class _Run:
+    """Training that goes on until it is done, is interrupted or is told to end."""
+
+    def __init__(
+        self,
+        trainer: _core.Trainer,
+        threads: int,
+        words: int,
+        places: int,
+        epochs: int,
+        began: float,
+    ) -> None:
+        self._trainer = trainer
+        self._threads = threads
+        self._words = words  # of an epoch
+        self._places = places  # of an epoch
+        self._epochs = epochs
+        self._began = began
+
+    def to_the_end(self, line: Line, callback: Callable[[Progress], Any] | None) -> bool:
+        """Train, showing the progress; return False if it did not come to the end."""
+        try:
+            is_going = True
+            while is_going:
+                is_going = self._trainer.run(_SLICE, self._threads)
+                progress = self._progress(is_going)
+                line.show(progress)
+                if callback is not None and callback(progress) is True and is_going:
+                    return False
+        except KeyboardInterrupt:
+            warnings.warn(
+                f"training was interrupted at {self._progress(True)}: "
+                "what has been learned so far is returned",
+                stacklevel=3,
+            )
+            return False
+        finally:
+            line.done()
+        return True
+
+    def losses(self) -> list[float]:
+        """Return the mean loss of each epoch's predictions."""
+        return [total / count if count else math.nan for total, count in self._trainer.losses]
+
+    def _progress(self, is_going: bool) -> Progress:
+        share = self._trainer.places / (self._epochs * self._places) if is_going else 1.0
+        total = self._words * self._epochs
+        epoch = min(int(share * self._epochs), self._epochs - 1)
+        return Progress(
+            epoch + 1, int(share * total), total, time.monotonic() - self._began, self._loss(epoch)
+        )
+
+    def _loss(self, epoch: int) -> float:
+        """Return the mean loss of an epoch, or of the one before while it has none."""
+        known = [loss for loss in self.losses()[: epoch + 1] if not math.isnan(loss)]
+        return known[-1] if known else math.nan
