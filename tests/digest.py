@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 import pyembed as pe
+from pyembed.vectors import WordVectors
 
 # With their defaults, beside Adam and SGD.
 KINDS = (
@@ -28,6 +29,9 @@ def results(dtype):
         bag = pe.EmbeddingBag(700, dim, mode="mean", weights=table, dtype=dtype)
         opt = pe.SparseAdam(bag, weight_decay=0.1)
         yield pe.ops.gather(table, ids)
+        wv = WordVectors(map(str, range(700)), table)
+        for answers in wv.most_similar_batch(["5", ["1", "2", "3"], *rows[:40].astype(float)]):
+            yield np.array([(int(word), cosine) for word, cosine in answers])
         yield pe.ops.scatter_add(table.copy(), ids, rows)
         yield from pe.ops.coalesce(ids, rows)
         for mode in ("sum", "mean", "sqrtn"):

@@ -137,13 +137,13 @@ struct Angle {
     double squares_a;
     double squares_b;
 
-    // Whether no square can have left the range of double.
+    // Whether neither a square nor the product of the sums can have left the range of double.
     bool is_sure() const {
-        const auto is_usual = [](double squares) { return squares >= 0x1p-900 && squares <= 0x1p900; };
+        const auto is_usual = [](double squares) { return squares >= 0x1p-450 && squares <= 0x1p450; };
         return is_usual(squares_a) && is_usual(squares_b);
     }
     double cosine() const {
-        const double cosine = product / (::sqrt(squares_a) * ::sqrt(squares_b));
+        const double cosine = product / ::sqrt(squares_a * squares_b);
         return cosine > 1.0 ? 1.0 : cosine < -1.0 ? -1.0 : cosine;
     }
 };

@@ -332,10 +332,10 @@ class Questions:
 def _refuse_without_direction(
     directions: NDArray[np.float64], questions: Sequence[Sequence[Term]]
 ) -> None:
-    is_finite = np.isfinite(directions).all(axis=1)
-    for place in np.flatnonzero(~is_finite | ~directions.any(axis=1))[:1]:
+    largest = np.max(np.abs(directions), axis=1, initial=0)
+    for place in np.flatnonzero(~((largest > 0) & (largest < np.inf)))[:1]:
         names = [item if isinstance(item, str) else "a vector" for item, _ in questions[place]]
-        what = "zeros" if is_finite[place] else "not finite"
+        what = "zeros" if largest[place] == 0 else "not finite"
         raise ValueError(f"the question {names} has no direction: its vector is {what}")
 
 
