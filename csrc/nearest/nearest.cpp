@@ -48,14 +48,15 @@ class Best {
     i64 size_ = 0;
 };
 
-// By how much a cosine may differ, in the arithmetic of T, from what it is in double. Rounding adds up to at
-// most dim * u for an inner product in any order, where u is half of epsilon, and half of that for a norm;
-// a few more u are for the question, the root and the limit.
+// By how much a cosine in the arithmetic of T may be below what it is in double. With u half of epsilon,
+// rounding adds up to at most dim * u in an inner product in any order, and to half of that in a length: the
+// row's, and the question's, which is scaled to 1 before. What is left of 3 * dim * u covers the roundings of
+// the cosine in double, where T is double too; 16 * u, those of roots, quotients and the limit.
 template <class T>
 double screening_error(i64 dim) {
     const double u = std::numeric_limits<T>::epsilon() / 2;
     const double sum = static_cast<double>(dim) * u;
-    return sum < 1.0 / 16 ? 2 * sum + 16 * u : std::numeric_limits<double>::infinity();
+    return sum < 1.0 / 16 ? 3 * sum + 16 * u : std::numeric_limits<double>::infinity();
 }
 
 // Questions in the table's arithmetic, by blocks.

@@ -11,7 +11,7 @@ namespace pyembed {
 namespace {
 
 RowsArgument<const double> questions_argument(py::handle object, i64 dim) {
-    const Shape shape = shape_of(py::array::ensure(object));
+    const Shape shape = shape_of(py::array(py::reinterpret_borrow<py::object>(object)));
     return input_rows<double>(object, "questions", {shape.empty() ? 0 : shape[0], dim});
 }
 
