@@ -8,19 +8,19 @@ namespace pyembed {
 constexpr i64 questions_in_block = 16;  // whatever the width of a register
 constexpr i64 rows_in_tile = 64;        // that a block of questions is compared with at once
 
-// Questions (count, dim) of length 1 in the table's arithmetic, as they lie twice: one after the other, and,
-// padded with zeros, side by side.
-template <class T>
-struct QuestionBlock {
-    const T* vectors;  // (count, dim)
-    const T* columns;  // (dim, questions_in_block)
-    i64 count;
-};
-
 // norms (rows,): the lengths of rows up to rounding; 0 for zeros, nan where squares leave the range of T.
 template <class E>
 struct QuickNorms {
     using Function = void(Rows<const E> rows, Compute<E>* norms);
+};
+
+// Questions of length 1 in the arithmetic of rows, side by side, and the limits that rows must reach. Beside
+// the last question stand zeros, whose limits are above 1.
+template <class T>
+struct QuestionBlock {
+    const T* columns;  // (dim, questions_in_block)
+    const T* limits;   // (questions_in_block,)
+    i64 count;
 };
 
 // Which of a tile's rows may be as near to which question as its limit: passed (rows_in_tile *
@@ -29,7 +29,13 @@ struct QuickNorms {
 template <class E>
 struct ScreenRows {
     using Function = i64(Rows<const E> rows, const Compute<E>* norms, const QuestionBlock<Compute<E>>& block,
-                         const Compute<E>* limits, i64* passed);
+                         i64* passed);
+};
+
+// The same for one question (dim,), in one pass: passed (rows,) gets the rows.
+template <class E>
+struct ScreenForOne {
+    using Function = i64(Rows<const E> rows, const Compute<E>* question, Compute<E> limit, i64* passed);
 };
 
 // A row of a table, and one of questions.

@@ -61,6 +61,7 @@ void use_element() {
     use<ScaleRows<E>>(scale_rows<E>);
     use<QuickNorms<E>>(quick_norms<E>);
     use<ScreenRows<E>>(screen_rows<E>);
+    use<ScreenForOne<E>>(screen_for_one<E>);
     use<Cosines<E>>(cosines<E>);
     use<SettleRows<E>>(settle_rows<E>);
     use_rules<E>(AllRules());

@@ -30,14 +30,15 @@ PYEMBED_INLINE T sum_of(const V& lanes) {
 template <class A, class B>
 PYEMBED_INLINE Compute<A> quick_dot(const A* a, const B* b, i64 dim) {
     using T = Compute<A>;
-    T total{0};
-    for_column_blocks<T>(0, dim, [&](auto registers, i64 column) {
-        using V = typename decltype(registers)::template Of<T>;
-        constexpr int lanes = static_cast<int>(sizeof(V) / sizeof(T));
-        V sum = load<V>(a + column) * load<V>(b + column);
-        for (int r = 1; r < registers.count; ++r)
-            sum += load<V>(a + column + r * lanes) * load<V>(b + column + r * lanes);
-        total += sum_of<T>(sum);
+    using V = Lanes<T, register_bytes>;
+    constexpr i64 lanes = static_cast<i64>(sizeof(V) / sizeof(T));
+    V sums = {};
+    i64 column = 0;
+    for (; column + lanes <= dim; column += lanes) sums += load<V>(a + column) * load<V>(b + column);
+    T total = sum_of<T>(sums);
+    for_column_blocks<T, register_bytes / 2>(column, dim, [&](auto registers, i64 rest) {
+        using Less = typename decltype(registers)::template Of<T>;
+        total += sum_of<T>(load<Less>(a + rest) * load<Less>(b + rest));
     });
     return total;
 }
@@ -62,14 +63,33 @@ bool is_zero(const E* x, i64 dim) {
 }
 
 template <class E>
-void quick_norms(Rows<const E> rows, Compute<E>* norms) {
+PYEMBED_INLINE Compute<E> quick_norm(const E* x, i64 dim) {
     using T = Compute<E>;
+    const T squares = quick_dot(x, x, dim);
+    const bool is_sure = squares >= SquaresOf<T>::least && squares <= SquaresOf<T>::most;
+    return is_sure ? static_cast<T>(::sqrt(squares)) : is_zero(x, dim) ? T{0} : T(NAN);
+}
+
+template <class E>
+void quick_norms(Rows<const E> rows, Compute<E>* norms) {
+    for (i64 row = 0; row < rows.rows; ++row) norms[row] = quick_norm(rows.row(row), rows.dim);
+}
+
+// Whether a row may be as near as the limit, so far as its score tells. A nan passes.
+template <class T>
+PYEMBED_INLINE bool passes(T score, T limit, T norm) {
+    return !(score < limit * norm);
+}
+
+template <class E>
+i64 screen_for_one(Rows<const E> rows, const Compute<E>* question, Compute<E> limit, i64* passed) {
+    i64 count = 0;
     for (i64 row = 0; row < rows.rows; ++row) {
         const E* const x = rows.row(row);
-        const T squares = quick_dot(x, x, rows.dim);
-        const bool is_sure = squares >= SquaresOf<T>::least && squares <= SquaresOf<T>::most;
-        norms[row] = is_sure ? static_cast<T>(::sqrt(squares)) : is_zero(x, rows.dim) ? T{0} : T(NAN);
+        const auto norm = quick_norm(x, rows.dim);
+        if (passes(quick_dot(x, question, rows.dim), limit, norm) && norm != 0) passed[count++] = row;
     }
+    return count;
 }
 
 // scores (rows, questions_in_block): the inner products of `rows` rows with a block of questions, a lane each
@@ -93,40 +113,30 @@ PYEMBED_INLINE void products(const E* first, i64 stride, i64 dim, const Compute<
 
 // scores (rows, questions_in_block)
 template <class E>
-void tile_of_products(Rows<const E> rows, const QuestionBlock<Compute<E>>& block, Compute<E>* scores) {
-    constexpr i64 few = 3;  // questions, for which most lanes would be idle
+PYEMBED_INLINE void tile_of_products(Rows<const E> rows, const Compute<E>* columns, Compute<E>* scores) {
     constexpr int at_once = 8;
-    if (block.count <= few) {
-        for (i64 row = 0; row < rows.rows; ++row)
-            for (i64 question = 0; question < block.count; ++question)
-                scores[row * questions_in_block + question] =
-                    quick_dot(rows.row(row), block.vectors + question * rows.dim, rows.dim);
-        return;
-    }
     i64 row = 0;
     for (; row + at_once <= rows.rows; row += at_once)
-        products<at_once>(rows.row(row), rows.stride, rows.dim, block.columns,
-                          scores + row * questions_in_block);
+        products<at_once>(rows.row(row), rows.stride, rows.dim, columns, scores + row * questions_in_block);
     for (; row < rows.rows; ++row)
-        products<1>(rows.row(row), rows.stride, rows.dim, block.columns, scores + row * questions_in_block);
+        products<1>(rows.row(row), rows.stride, rows.dim, columns, scores + row * questions_in_block);
 }
 
 template <class E>
 i64 screen_rows(Rows<const E> rows, const Compute<E>* norms, const QuestionBlock<Compute<E>>& block,
-                const Compute<E>* limits, i64* passed) {
-    using T = Compute<E>;
-    T scores[rows_in_tile * questions_in_block];
-    tile_of_products(rows, block, scores);
+                i64* passed) {
+    Compute<E> scores[rows_in_tile * questions_in_block];
+    tile_of_products(rows, block.columns, scores);
     i64 count = 0;
     for (i64 row = 0; row < rows.rows; ++row) {
-        const T* const of_row = scores + row * questions_in_block;
-        // A nan passes.
-        const auto passes = [&](i64 question) { return !(of_row[question] < limits[question] * norms[row]); };
+        const Compute<E>* const of_row = scores + row * questions_in_block;
         int any = 0;
-        for (i64 question = 0; question < block.count; ++question) any |= passes(question);
-        if (any == 0 || norms[row] == T{0}) continue;
+        for (i64 question = 0; question < questions_in_block; ++question)
+            any |= passes(of_row[question], block.limits[question], norms[row]);
+        if (any == 0 || norms[row] == 0) continue;
         for (i64 question = 0; question < block.count; ++question)
-            if (passes(question)) passed[count++] = row * questions_in_block + question;
+            if (passes(of_row[question], block.limits[question], norms[row]))
+                passed[count++] = row * questions_in_block + question;
     }
     return count;
 }
