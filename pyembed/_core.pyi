@@ -172,6 +172,7 @@ class Owners:
         self,
         rows: int,
         ranks: int = 1,
+        rank: int = 0,
         out_of_range: str = "raise",
         padding_idx: int | None = None,
     ) -> None: ...

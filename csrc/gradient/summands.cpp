@@ -45,10 +45,10 @@ i64 Summands<T>::reserve(const std::vector<BackwardCall<T>>& calls) {
 
 template <class T>
 std::optional<BadCall> Summands<T>::collect(const std::vector<BackwardCall<T>>& calls, const IdPolicy& policy,
-                                            const RowSet& frozen, i64 ranks) {
+                                            const RowSet& frozen, const Owners* owners) {
     const i64 sources = reserve(calls);
     source_bits_ = bit_width(static_cast<u64>(std::max<i64>(sources - 1, 0)));
-    Reading reading{policy, Owners(policy.rows, ranks), frozen, 0, source_bits_};
+    Reading reading{policy, owners != nullptr ? *owners : Owners(policy.rows), frozen, 0, source_bits_};
     row_bits_ = reading.row_bits = bit_width(reading.fixed());
     if (row_bits_ + source_bits_ > 64)
         throw std::length_error("too many ids in one step for a table of this many rows: split the batch");

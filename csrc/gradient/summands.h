@@ -22,10 +22,10 @@ template <class T>
 class Summands {
   public:
     // Reads and checks all ids. Ids without a row, and rows in `frozen`, have no gradient and are left out.
-    // Throws std::length_error where rows x sources do not fit into 64 bits. With several ranks, rows are
-    // their places from here on: see Owners.
+    // Throws std::length_error where rows x sources do not fit into 64 bits. With owners, rows are their
+    // places from here on.
     std::optional<BadCall> collect(const std::vector<BackwardCall<T>>& calls, const IdPolicy& policy,
-                                   const RowSet& frozen, i64 ranks = 1);
+                                   const RowSet& frozen, const Owners* owners = nullptr);
 
     // Sorts them by row, within a row in order of position.
     void sort();

@@ -12,13 +12,15 @@ inline int bit_width(u64 largest) {
     return bits;
 }
 
-// Row r is with rank r mod ranks, as its local row r / ranks. A row's place is its owner on top of its local
-// row: rows sorted by place lie as they are sent. With one rank, rows are places.
+// Row r is with rank r mod ranks, as its local row r / ranks. A row's place is its owner's turn on top of its
+// local row: rows sorted by place lie as they are sent, by rank, and last of all those that `rank` has
+// itself. With one rank, rows are places.
 class Owners {
   public:
-    Owners(i64 rows, i64 ranks = 1)
+    explicit Owners(i64 rows, i64 ranks = 1, i64 rank = 0)
         : rows_(rows),
           ranks_(static_cast<u64>(ranks)),
+          rank_(static_cast<u64>(rank)),
           local_bits_(ranks == 1 ? bit_width(static_cast<u64>(rows))
                                  : bit_width(static_cast<u64>((rows - 1) / ranks))) {}
 
@@ -28,16 +30,22 @@ class Owners {
 
     u64 place_of(i64 row) const {
         const u64 r = static_cast<u64>(row);
-        return ranks_ == 1 ? r : r % ranks_ << local_bits_ | r / ranks_;
+        return ranks_ == 1 ? r : turn_of(r % ranks_) << local_bits_ | r / ranks_;
     }
-    i64 owner_of_place(u64 place) const { return static_cast<i64>(place >> local_bits_); }
+    i64 owner_of_place(u64 place) const {
+        const u64 turn = ranks_ == 1 ? 0 : place >> local_bits_;
+        return static_cast<i64>(turn == ranks_ - 1 ? rank_ : turn + (turn >= rank_ ? 1 : 0));
+    }
     i64 local_row(u64 place) const { return static_cast<i64>(place & ((u64{1} << local_bits_) - 1)); }
     // Above all places.
     u64 end() const { return ranks_ == 1 ? static_cast<u64>(rows_) : ranks_ << local_bits_; }
 
   private:
+    u64 turn_of(u64 owner) const { return owner == rank_ ? ranks_ - 1 : owner - (owner > rank_ ? 1 : 0); }
+
     i64 rows_;
     u64 ranks_;
+    u64 rank_;
     int local_bits_;
 };
 

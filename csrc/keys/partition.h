@@ -7,7 +7,7 @@
 namespace pyembed {
 
 // rows (n,), no_row among them, become the numbers of their rows among the distinct ones, which are sorted by
-// owner and then by row. The same at any number of threads.
+// place. The same at any number of threads.
 class Partition {
   public:
     // Throws std::length_error where places x positions do not fit into 64 bits.

@@ -14,11 +14,11 @@ namespace {
 struct Target {
     const Table* table;
     IdPolicy policy;
-    i64 ranks = 1;
+    const Owners* owners = nullptr;
 
     static Target of(const Table& table) { return {&table, table.view().policy}; }
     static Target of(i64 rows) { return {nullptr, {rows}}; }
-    static Target of(const BoundOwners& given) { return {nullptr, given.policy, given.owners.ranks()}; }
+    static Target of(const BoundOwners& given) { return {nullptr, given.policy, &given.owners}; }
 };
 
 // Raises IndexError where an id is bad.
@@ -35,7 +35,7 @@ Summands<T> collect(const Target& target, const Calls& calls) {
         std::optional<TableLock::Shared> shared;
         if (target.table != nullptr) shared.emplace(target.table->lock());
         bad = summands.collect(given, target.policy, target.table != nullptr ? target.table->frozen() : none,
-                               target.ranks);
+                               target.owners);
     }
     if (bad) raise_bad_id(bad->id, calls[bad->call]->ids_shape(), target.policy.rows);
     return summands;
@@ -77,11 +77,11 @@ auto in_arithmetic_of(const AnyRows& rows, F f) {
 
 // In order of position, or of the rows' owners first.
 template <class T>
-py::tuple expanded(const Target& target, const Calls& calls, const Owners* owners) {
+py::tuple expanded(const Target& target, const Calls& calls) {
     Summands<T> summands = collect<T>(target, calls);
-    if (owners != nullptr) {
+    if (target.owners != nullptr) {
         const NoGil no_gil;
-        summands.sort_by_owner(*owners);
+        summands.sort_by_owner(*target.owners);
     }
     return ids_and_values<T>(summands.count(), summands.dim(),
                              [&](i64* ids, T* values) { expand(summands, ids, values); });
@@ -93,9 +93,8 @@ py::tuple no_rows(i64 dim) {
 }
 
 py::tuple expand_calls(const Table& table, const Calls& calls) {
-    return in_arithmetic_of(table.view().rows, [&](auto zero) {
-        return expanded<decltype(zero)>(Target::of(table), calls, nullptr);
-    });
+    return in_arithmetic_of(table.view().rows,
+                            [&](auto zero) { return expanded<decltype(zero)>(Target::of(table), calls); });
 }
 
 py::tuple coalesce_calls(const Table& table, const Calls& calls) {
@@ -135,7 +134,7 @@ py::tuple expand_by_owner(const BoundOwners& of, const Calls& calls, const std::
     for (const BoundCall* call : calls) call->check_dim(dim);
     with_arithmetic(dtype, [&](auto zero) {
         using T = decltype(zero);
-        found = calls.empty() ? no_rows<T>(dim) : expanded<T>(Target::of(of), calls, &of.owners);
+        found = calls.empty() ? no_rows<T>(dim) : expanded<T>(Target::of(of), calls);
     });
     return by_owner(of, std::move(found));
 }

@@ -10,9 +10,11 @@
 namespace pyembed {
 namespace {
 
-BoundOwners make_owners(i64 rows, i64 ranks, const std::string& out_of_range, std::optional<i64> padding) {
-    if (rows < 1 || ranks < 1) throw py::value_error("rows and ranks must be above 0");
-    return {{rows, out_of_range_argument(out_of_range), padding.value_or(no_row)}, Owners(rows, ranks)};
+BoundOwners make_owners(i64 rows, i64 ranks, i64 rank, const std::string& out_of_range,
+                        std::optional<i64> padding) {
+    if (rows < 1) throw py::value_error("rows must be above 0");
+    if (rank < 0 || rank >= ranks) throw py::value_error("rank must be from 0 to ranks - 1");
+    return {{rows, out_of_range_argument(out_of_range), padding.value_or(no_row)}, Owners(rows, ranks, rank)};
 }
 
 // rows (n,) of ids (n,); those that are dropped become no_row.
@@ -58,8 +60,8 @@ py::tuple partition(const BoundOwners& of, py::handle object, bool has_padding, 
 
 void bind_owners(py::module_& module) {
     py::class_<BoundOwners>(module, "Owners")
-        .def(py::init(&make_owners), py::arg("rows"), py::arg("ranks") = 1, py::arg("out_of_range") = "raise",
-             py::arg("padding_idx") = py::none())
+        .def(py::init(&make_owners), py::arg("rows"), py::arg("ranks") = 1, py::arg("rank") = 0,
+             py::arg("out_of_range") = "raise", py::arg("padding_idx") = py::none())
         .def("partition", partition, py::arg("ids"), py::arg("has_padding") = false, py::arg("dropout") = 0.0,
              py::arg("key") = 0, py::arg("asks_for_dropped") = false);
 

@@ -75,6 +75,21 @@ def swapped(comm: Communicator, sent: NDArray[np.int64]) -> NDArray[np.int64]:
     return received
 
 
+def of_others(comm: Communicator, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the counts without a rank's own, which needs no engine to be carried."""
+    others = np.array(counts, np.int64)
+    others[comm.rank] = 0
+    return others
+
+
+def apart(
+    comm: Communicator, rows: NDArray[Any], counts: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the rows that are sent, and a rank's own, which lie behind them."""
+    sent = len(rows) - int(counts[comm.rank])
+    return rows[:sent], rows[sent:]
+
+
 def gathered(comm: Communicator, array: NDArray[Any]) -> NDArray[Any]:
     """Return what each rank gave, of the same shape and dtype on all: (size, ...)."""
     ones = np.ones(comm.size, np.int64)

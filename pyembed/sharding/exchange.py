@@ -98,15 +98,20 @@ def _received_of(
     if sent is None:
         nothing = np.zeros(comm.size, np.int64)
         sent = np.empty(0, np.int64), np.empty((0, table.dim), table.dtype), nothing
-    came = np.maximum(counts, 0)
-    total = int(came.sum())
-    rows = _core.empty((total,), "int64")
-    values = _core.empty((total, table.dim), table.dtype)
-    comm.alltoallv(sent[0], sent[2], rows, came)
-    comm.alltoallv(sent[1], sent[2], values, came)
-    ends = np.cumsum(came)
-    return [
-        BackwardCall(rows[end - n : end], values[end - n : end], table.dim, table.dtype)
-        for end, n, count in zip(ends, came, counts, strict=True)
-        if count != _NONE
-    ]
+    rows, own_rows = agreement.apart(comm, sent[0], sent[2])
+    values, own_values = agreement.apart(comm, sent[1], sent[2])
+    going = agreement.of_others(comm, sent[2])
+    coming = agreement.of_others(comm, np.maximum(counts, 0))
+    total = int(coming.sum())
+    came_rows = _core.empty((total,), "int64")
+    came_values = _core.empty((total, table.dim), table.dtype)
+    comm.alltoallv(rows, going, came_rows, coming)
+    comm.alltoallv(values, going, came_values, coming)
+    calls = []
+    for rank, (end, n) in enumerate(zip(np.cumsum(coming), coming, strict=True)):
+        part = own_rows, own_values
+        if rank != comm.rank:
+            part = came_rows[end - n : end], came_values[end - n : end]
+        if counts[rank] != _NONE:
+            calls.append(BackwardCall(*part, table.dim, table.dtype))
+    return calls

@@ -26,10 +26,11 @@ class _Asked:
     """The rows that one lookup asks of all ranks, and those that all ask of this one."""
 
     positions: NDArray[np.int64]  # of ids' shape: in `rows`
-    wanted: NDArray[np.int64]  # rows of the ranks' parts, by rank
+    wanted: NDArray[np.int64]  # rows of the ranks' parts, by rank, and last of this rank's own
     counts: NDArray[np.int64]
     rows: NDArray[Any]  # where they will come
-    local: NDArray[np.int64] = dataclasses.field(init=False)  # rows of this rank's part, by rank
+    own: NDArray[np.int64] = dataclasses.field(init=False)  # of `wanted`, those that are here
+    local: NDArray[np.int64] = dataclasses.field(init=False)  # rows of its part, for other ranks
     local_counts: NDArray[np.int64] = dataclasses.field(init=False)
     ids: NDArray[Any] | None = None
     request: Any = None
@@ -232,20 +233,28 @@ class ShardedLookup:
             return asked, asked.counts.reshape(-1, 1)
 
         asked, received = agreement.exchanged(comm, prepare)
-        asked.local_counts = received[:, 0]
+        wanted, asked.own = agreement.apart(comm, asked.wanted, asked.counts)
+        asked.counts = agreement.of_others(comm, asked.counts)
+        asked.local_counts = agreement.of_others(comm, received[:, 0])
         asked.local = _core.empty((int(asked.local_counts.sum()),), "int64")
-        message = asked.wanted, asked.counts, asked.local, asked.local_counts
-        asked.request = send(*message)
+        asked.request = send(wanted, asked.counts, asked.local, asked.local_counts)
         return asked
 
     def _came(
         self, asked: _Asked, read: Callable[[NDArray[np.int64]], NDArray[Any]]
     ) -> tuple[NDArray[np.int64], _core.Lookup]:
         """Return a lookup in the rows that were asked for, and where in them each id's is."""
-        comm = self.table.comm
         if asked.request is not None:
             asked.request.wait()
-        comm.alltoallv(read(asked.local), asked.local_counts, asked.rows, asked.counts)
+        coming = len(asked.rows) - len(asked.own)
+        if self.table.max_norm is None:
+            sent = self._rows.gather(asked.local)
+            self._rows.gather(asked.own, None, None, asked.rows[coming:])
+        else:  # in one call: a row that is scaled down for one rank is as it is for all
+            found = read(np.concatenate([asked.local, asked.own]))
+            sent = found[: len(asked.local)]
+            asked.rows[coming:] = found[len(asked.local) :]
+        self.table.comm.alltoallv(sent, asked.local_counts, asked.rows[:coming], asked.counts)
         small = _core.Table(asked.rows, out_of_range="zero")
         return asked.positions, _core.Lookup(small, *self._how)
 

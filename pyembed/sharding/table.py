@@ -60,8 +60,10 @@ class ShardedTable:
     def _set_rows(self, rows: int) -> None:
         self.rows = rows
         options = self.out_of_range, self.padding_idx
-        self.owners = _core.Owners(rows, self.comm.size, *options)
-        self._in_order = _core.Owners(rows, 1, *options)
+        where = self.comm.size, self.comm.rank
+        self.owners = _core.Owners(rows, *where, *options)
+        self._strict_owners = _core.Owners(rows, *where)
+        self._in_order = _core.Owners(rows, 1, 0, *options)
 
     @classmethod
     def create(
@@ -184,7 +186,10 @@ class ShardedTable:
     def by_owner(
         self, calls: Sequence[BackwardCall]
     ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
-        """Return what each rank gets of this rank's gradient: its rows there, values, counts."""
+        """Return what each rank gets of this rank's gradient: its rows there, values, counts.
+
+        By rank, but last of all what is this rank's own.
+        """
         of = _core.coalesce_by_owner if self.sum_by == "rank" else _core.expand_by_owner
         return of(self.owners, calls, self.dtype, self.dim)
 
@@ -213,12 +218,12 @@ class ShardedTable:
 
     def freeze(self, rows: ArrayLike) -> None:
         """Freeze the rows that any rank names; collective."""
-        named = self._asked(_core.Owners(self.rows, self.comm.size), rows)
+        named = self._asked(self._strict_owners, rows)
         self.part.freeze(named)
 
     def unfreeze(self, rows: ArrayLike | None = None) -> None:
         """Unfreeze the rows that any rank names, or all where one names none; collective."""
-        named = self._asked(_core.Owners(self.rows, self.comm.size), [] if rows is None else rows)
+        named = self._asked(self._strict_owners, [] if rows is None else rows)
         names_all = agreement.gathered(self.comm, np.array([rows is None])).any()
         self.part.unfreeze(None if names_all else named)
 
@@ -234,10 +239,11 @@ class ShardedTable:
             return (wanted, counts), counts.reshape(-1, 1)
 
         (wanted, counts), received = agreement.exchanged(self.comm, ask)
-        asked_counts = received[:, 0]
-        asked = _core.empty((int(asked_counts.sum()),), "int64")
-        self.comm.alltoallv(wanted, counts, asked, asked_counts)
-        return asked
+        sent, own = agreement.apart(self.comm, wanted, counts)
+        asked_counts = agreement.of_others(self.comm, received[:, 0])
+        asked = np.empty(asked_counts.sum(), np.int64)
+        self.comm.alltoallv(sent, agreement.of_others(self.comm, counts), asked, asked_counts)
+        return np.concatenate([asked, own])
 
     def grow_to(self, rows: int) -> None:
         """Have so many rows, the new ones by the initializer; collective."""
