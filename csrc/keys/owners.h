@@ -38,7 +38,10 @@ class Owners {
     }
     i64 local_row(u64 place) const { return static_cast<i64>(place & ((u64{1} << local_bits_) - 1)); }
     // Above all places.
-    u64 end() const { return ranks_ == 1 ? static_cast<u64>(rows_) : ranks_ << local_bits_; }
+    u64 end() const {
+        const u64 most = (static_cast<u64>(rows_) - 1) / ranks_ + 1;  // rows of one rank
+        return ((ranks_ - 1) << local_bits_) + most;
+    }
 
   private:
     u64 turn_of(u64 owner) const { return owner == rank_ ? ranks_ - 1 : owner - (owner > rank_ ? 1 : 0); }

@@ -9,7 +9,7 @@
 namespace pyembed {
 Partition::Partition(i64* rows, i64 n, const Owners& owners)
     : owners_(owners), position_bits_(bit_width(static_cast<u64>(std::max<i64>(n - 1, 0)))) {
-    const int place_bits = bit_width(owners.end());
+    const int place_bits = bit_width(owners.end() - 1);
     if (place_bits + position_bits_ > 64)
         throw std::length_error("too many ids at once for a table of this many rows: split the batch");
     pairs_ = Buffer::of<u64>(n);
