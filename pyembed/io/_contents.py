@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyembed import _checks, _core
@@ -13,14 +14,19 @@ from pyembed.io._errors import short, shown
 from pyembed.io._json import parsed
 
 KEY = "pyembed"  # of the metadata of a safetensors file
-_VERSION = 1
+_IN_ONE_FILE, _IN_PARTS = _VERSIONS = (1, 2)
+_MOST_PARTS = 1 << 20
 
 
 @dataclass(frozen=True)
 class SavedTable:
-    """One table: a row range of a larger one, from `row_offset` on."""
+    """One table: row r is row r div `parts` in the part with number r mod `parts`.
 
-    row_offset: int = 0
+    How many rows there are is not said where all of them are in one file.
+    """
+
+    rows: int | None = None
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,16 +49,24 @@ class SavedOptimizer:
 
 @dataclass(frozen=True)
 class Contents:
-    """All of these by name."""
+    """All of these by name, and the files that the arrays are in, where they are in several."""
 
     tables: dict[str, SavedTable]
     layers: dict[str, SavedLayer]
     optimizers: dict[str, SavedOptimizer]
+    parts: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return what `from_json` reads."""
-        made_by = {"version": _VERSION, "pyembed_version": _core.__version__}
-        return json.dumps({**made_by, **asdict(self)}, allow_nan=False)
+        made_by = {
+            "version": _IN_PARTS if self.parts else _IN_ONE_FILE,
+            "pyembed_version": _core.__version__,
+        }
+        told = {**made_by, **asdict(self)}
+        if not self.parts:
+            del told["parts"]
+            told["tables"] = {name: {"row_offset": 0} for name in self.tables}
+        return json.dumps(told, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Contents:
@@ -66,10 +80,12 @@ class Contents:
         try:
             given = _parsed(text)
             _check_version(given["version"])
+            is_in_parts = given["version"] == _IN_PARTS
             contents = cls(
-                {name: SavedTable(**table) for name, table in given["tables"].items()},
+                {name: _table(name, entry, is_in_parts) for name, entry in given["tables"].items()},
                 {name: SavedLayer(**layer) for name, layer in given["layers"].items()},
                 {name: SavedOptimizer(**opt) for name, opt in given["optimizers"].items()},
+                _part_names(given["parts"]) if is_in_parts else [],
             )
             contents._check()
         except (AttributeError, KeyError, TypeError) as error:
@@ -79,11 +95,8 @@ class Contents:
     def _check(self) -> None:
         """Refuse names that lead nowhere, with a KeyError, and what is of later versions."""
         for name, table in self.tables.items():
-            if table.row_offset != 0:
-                raise ValueError(
-                    f"{short(name)} holds the rows from {shown(table.row_offset)} on of a larger "
-                    "table, and this pyembed loads whole tables"
-                )
+            if table.parts not in (1, len(self.parts)):
+                raise ValueError(f"{short(name)} is in {table.parts} parts of {len(self.parts)}")
         for layer in self.layers.values():
             _check_types(layer, class_name=str, table=str, config=dict)
             first, _ = self.layers[layer.table], self.tables[layer.table]
@@ -102,6 +115,29 @@ def _parsed(text: str) -> Any:
         raise ValueError(f"its {KEY!r} metadata are damaged ({error})") from error
 
 
+def _table(name: str, entry: dict[str, Any], is_in_parts: bool) -> SavedTable:
+    """Return what a file says of a table; the first format said less."""
+    if not is_in_parts:
+        if entry != {"row_offset": 0}:
+            raise TypeError(f"{short(name)} is {shown(entry)}")
+        return SavedTable()
+    rows, parts = entry["rows"], entry["parts"]
+    return SavedTable(_checks.integer(rows, "rows", 1), _checks.integer(parts, "parts", 1))
+
+
+def _part_names(names: Any) -> list[str]:
+    """Return the names of the parts' files, which are beside the one that names them."""
+    if not isinstance(names, list) or not 0 < len(names) <= _MOST_PARTS:
+        raise TypeError(f"parts is {shown(names)}")
+    for name in names:
+        if not isinstance(name, str) or name != os.path.basename(name) or name in _NO_FILES:
+            raise ValueError(f"a part has the name {shown(name)}, which is none of a file")
+    return names
+
+
+_NO_FILES = frozenset(("", os.curdir, os.pardir))
+
+
 def _check_types(entry: SavedLayer | SavedOptimizer, **types: type) -> None:
     for name, kind in types.items():
         value = getattr(entry, name)
@@ -110,10 +146,10 @@ def _check_types(entry: SavedLayer | SavedOptimizer, **types: type) -> None:
 
 
 def _check_version(version: Any) -> None:
-    if version != _VERSION:
+    if version not in _VERSIONS or isinstance(version, bool):
         raise ValueError(
             f"it is of format version {shown(version)}, and pyembed {_core.__version__} reads "
-            f"version {_VERSION}"
+            f"versions {_IN_ONE_FILE} and {_IN_PARTS}"
         )
 
 

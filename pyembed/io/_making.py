@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from pyembed import _checks, _core
-from pyembed.io._checkpoint import Checkpoint
+from pyembed.io._checkpoint import Checkpoint, Filled
 from pyembed.io._contents import callables_in, is_callable
 from pyembed.io._errors import naming, short, shown
 from pyembed.io._restoring import Writing, checked_state
@@ -54,14 +54,15 @@ def _layer(saved: Checkpoint, name: str, layers: dict[str, TableLayer], mmap: bo
         )
         return shared
     dtype = _checks.one_of(config["dtype"], "dtype", _core.elements)
-    array = saved.table(name, (config["input_dim"], config["output_dim"]), dtype)
-    rows, dim = saved.reader[array].shape
+    shape = (config["input_dim"], config["output_dim"])
+    rows = range(_checks.integer(config["input_dim"], "input_dim", 1))
+    array = saved.table(name, shape, dtype, rows)
     frozen_rows = saved.frozen_rows(name, rows)
     if mmap:
-        table = saved.reader.mapped(array)
+        table = saved.mapped(array)
     else:
-        table = _core.zeros((rows, dim), dtype, promised=True)
-        saved.reader.read_into(array, table)
+        table = _core.zeros(shape, dtype, promised=True)
+        saved.read([Filled(array, name, rows, table)])
     layer: TableLayer = cls(**{**config, "trainable": not mmap}, weights=Shared(table))
     layer.freeze(frozen_rows)
     return layer

@@ -11,9 +11,16 @@ from pyembed._core import Holding
 from pyembed._uninterrupted import uninterrupted
 from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
+from pyembed.sharding import Ranks, ranks_of_tables
 from pyembed.table import Table, at_rest
 
 _Result = TypeVar("_Result")
+
+
+def rows_here(layer: TableLayer) -> range:
+    """Return which rows of a layer's table are in this process."""
+    rank, ranks, rows = layer._table.part.share
+    return range(rank, rows, ranks)
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,21 @@ class Objects:
         """Return a context in which lookups write no table; or, where `alone`, read none either."""
         return Holding(tuple(set(self._tables())), alone=alone)
 
+    def ranks(self) -> Ranks:
+        """Return the ranks that have the rows of these.
+
+        Raises
+        ------
+        ValueError
+            If they are those of several communicators.
+        """
+        return ranks_of_tables((layer._table for layer in self._all_layers()), "a checkpoint")
+
     def _tables(self) -> list[Table]:
+        return [layer._table.part for layer in self._all_layers()]
+
+    def _all_layers(self) -> list[TableLayer]:
         layers = [*self.layers.values()]
         for optimizer in self.optimizers.values():
             layers += optimizer.tables
-        return [layer._table.part for layer in layers]
+        return layers

@@ -3,9 +3,10 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 _REPEATED = 100  # bytes of a name, in that of the file beside it: systems allow 143 or more
@@ -24,27 +25,70 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     OSError
         If the system refuses something, or `path` is there and no regular file.
     """
-    given = os.fsdecode(path)
-    if not os.path.basename(given):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), given)
-    target = os.path.realpath(given)  # a link stays a link
-    mode = _mode(target)
+    target, mode = replaced(path)
     folder, name = os.path.split(target)
     beside = os.path.join(folder, f".{_beginning(name)}.{secrets.token_hex(8)}.tmp")
     try:
-        with open(beside, "xb", opener=_opener(mode)) as file:
-            if mode is not None:
-                with contextlib.suppress(OSError):  # where files have no modes of their own
-                    os.chmod(beside, mode)
+        with _created(beside, mode) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
         os.replace(beside, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(beside)
         raise
     _sync_folder(folder)
+
+
+@contextlib.contextmanager
+def creating(path: str, mode: int | None) -> Iterator[BinaryIO]:
+    """Open a new file, which is on the disk at the end, and is removed if anything is raised.
+
+    Raises
+    ------
+    OSError
+        If the system refuses something.
+    """
+    try:
+        with _created(path, mode) as file:
+            yield file
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+    _sync_folder(os.path.dirname(path))
+
+
+def replaced(path: str | os.PathLike[str]) -> tuple[str, int | None]:
+    """Return the file that `replacing` replaces, and its mode where there is one.
+
+    Raises
+    ------
+    OSError
+        If it is no regular file.
+    """
+    given = os.fsdecode(path)
+    if not os.path.basename(given):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), given)
+    target = os.path.realpath(given)  # a link stays a link
+    return target, _mode(target)
+
+
+def leftovers_of(name: str, names: Iterable[str]) -> list[str]:
+    """Return the names of those files that killed processes left when they replaced `name`."""
+    is_one = re.compile(rf"\.{re.escape(_beginning(name))}\.[0-9a-f]{{16}}\.tmp").fullmatch
+    return [other for other in names if is_one(other)]
+
+
+@contextlib.contextmanager
+def _created(path: str, mode: int | None) -> Iterator[BinaryIO]:
+    """Open a new file with a mode, and put it on the disk at the end."""
+    with open(path, "xb", opener=_opener(mode)) as file:
+        if mode is not None:
+            with contextlib.suppress(OSError):  # where files have no modes of their own
+                os.chmod(path, mode)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def check_regular(path: str) -> os.stat_result:

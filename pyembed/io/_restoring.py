@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyembed import _core, schedules
-from pyembed.io._checkpoint import Checkpoint
+from pyembed.io._checkpoint import Checkpoint, Filled
 from pyembed.io._contents import callables_in, is_alike, is_callable, plain
 from pyembed.io._errors import naming, short, shown
-from pyembed.io._objects import Objects
+from pyembed.io._objects import Objects, rows_here
 from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
 from pyembed.schedules import LearningRate
+from pyembed.sharding import Ranks
 from pyembed.table import Table
 
 # What an existing layer keeps: it does not change what lookups and steps do with the table.
@@ -25,24 +26,49 @@ _KEPT = frozenset(
 )
 
 
-def restore(saved: Checkpoint, given: Objects) -> None:
+def restore(saved: Checkpoint, given: Objects, ranks: Ranks, where: str) -> None:
     """Load into the objects that have their names in the file, all of it or nothing.
+
+    Parameters
+    ----------
+    saved : Checkpoint
+    given : Objects
+    ranks : Ranks
+        Those that the objects are of: each loads its rows, all of them or none.
+    where : str
+        What errors call the file.
 
     Raises
     ------
     TypeError, ValueError
         If something does not fit: nothing has changed then.
     """
-    given.in_one_piece(functools.partial(_restore, saved, given))
+    given.in_one_piece(functools.partial(_restore, saved, given, ranks, where))
 
 
-def _restore(saved: Checkpoint, given: Objects) -> None:
+def _restore(saved: Checkpoint, given: Objects, ranks: Ranks, where: str) -> None:
+    def check() -> Writing:
+        with naming(where):
+            return _checked(saved, given)
+
+    def read() -> None:
+        with naming(where):
+            writing.read()
+
+    writing = ranks.agreed(check)
+    with given.held(alone=True):  # no lookup shall see half of it
+        ranks.agreed(read)
+    writing.finish()
+
+
+def _checked(saved: Checkpoint, given: Objects) -> Writing:
+    """Return what is to be written, once all of it fits and has its memory."""
     _check_names(saved, given)
     frozen = {}
     for name, layer in given.layers.items():
         with naming(short(name)):
             _check_layer(saved, name, layer)
-            frozen[name] = saved.frozen_rows(name, layer.input_dim)
+            frozen[name] = saved.frozen_rows(name, rows_here(layer))
     _check_sharing(saved, given)
     checked = {}
     for name, optimizer in given.optimizers.items():
@@ -52,14 +78,11 @@ def _restore(saved: Checkpoint, given: Objects) -> None:
     writing = Writing(saved)
     for name, layer in given.layers.items():
         if given.first_with_table(layer) == name:
-            table = saved.contents.layers[name].table
-            writing.add_layer(f"{table}.embeddings", layer, frozen[name])
+            writing.add_layer(saved.contents.layers[name].table, layer, frozen[name])
     for name, optimizer in given.optimizers.items():
         writing.add_optimizer(name, optimizer, *checked[name])
     writing.take_memory()
-    with given.held(alone=True):  # no lookup shall see half of it
-        writing.read()
-    writing.finish()
+    return writing
 
 
 class Writing:
@@ -73,35 +96,41 @@ class Writing:
     """
 
     def __init__(self, saved: Checkpoint) -> None:
-        self._reader = saved.reader
-        self._arrays: list[tuple[str, NDArray[Any]]] = []  # in the file, and live
+        self._saved = saved
+        self._filled: list[Filled] = []
         self._frozen: list[tuple[Table, NDArray[np.int64]]] = []
         self._optimizers: list[tuple[SparseOptimizer, LearningRate, list[int]]] = []
 
-    def add_layer(self, array: str, layer: TableLayer, frozen_rows: NDArray[np.int64]) -> None:
-        """Add the table of a layer, an array of the file, and what rows of it are frozen."""
-        self._arrays.append((array, layer.embeddings))
-        self._frozen.append((layer._table.part, frozen_rows))
+    def add_layer(self, table: str, layer: TableLayer, frozen_rows: NDArray[np.int64]) -> None:
+        """Add a layer's table, by its name in the file, and which of the rows here are frozen."""
+        part = layer._table.part
+        self._filled.append(Filled(f"{table}.embeddings", table, rows_here(layer), layer.local))
+        self._frozen.append((part, frozen_rows))
 
     def add_optimizer(
         self, name: str, optimizer: SparseOptimizer, learning_rate: LearningRate, steps: list[int]
     ) -> None:
         """Add the state of an optimizer, under its name in the file."""
-        for number, arrays in enumerate(optimizer._live_arrays()):
-            self._arrays += [(f"{name}.{number}.{key}", live) for key, live in arrays.items()]
+        contents = self._saved.contents
+        names = contents.optimizers[name].layers
+        of_tables = zip(optimizer.tables, names, optimizer._live_arrays(), strict=True)
+        for number, (layer, layer_name, arrays) in enumerate(of_tables):
+            table, rows = contents.layers[layer_name].table, rows_here(layer)
+            self._filled += [
+                Filled(f"{name}.{number}.{key}", table, rows, live) for key, live in arrays.items()
+            ]
         self._optimizers.append((optimizer, learning_rate, steps))
 
     def take_memory(self) -> None:
         """Take the memory that writing needs. Changes nothing."""
-        self._reader.make_room(live for _, live in self._arrays)
+        self._saved.make_room(self._filled)
         for table, rows in self._frozen:
             if len(rows) > 0:
                 table.reserve_frozen()
 
     def read(self) -> None:
         """Fill all arrays. Nothing is refused, but the file may fail."""
-        for array, live in self._arrays:
-            self._reader.read_into(array, live)
+        self._saved.read(self._filled)
 
     def finish(self) -> None:
         """Take over what is no array: frozen rows, step counts, learning rates. Cannot fail."""
@@ -129,7 +158,8 @@ def checked_state(
             continue
         if is_alike(config[argument], value):
             config[argument] = here[argument]  # which JSON may not hold
-    return optimizer._checked_state(config, saved.state(name))
+    rows_of = [rows_here(layer) for layer in optimizer.tables]
+    return optimizer._checked_state(config, saved.state(name, rows_of))
 
 
 def _with_callables(value: Any, here: Any, why: str) -> Any:
@@ -164,9 +194,10 @@ def _check_names(saved: Checkpoint, given: Objects) -> None:
 
 
 def _check_layer(saved: Checkpoint, name: str, layer: TableLayer) -> None:
-    if not layer._table.array.flags.writeable:
+    part = layer._table.part
+    if not part.array.flags.writeable:
         raise ValueError("the table here is read-only: it cannot be loaded into")
-    saved.table(name, (layer.input_dim, layer.output_dim), layer.dtype)
+    saved.table(name, (layer.input_dim, layer.output_dim), layer.dtype, rows_here(layer))
     entry = saved.contents.layers[name]
     here = {"class_name": type(layer).__name__, **plain(layer.get_config())}
     there = {"class_name": entry.class_name, **entry.config}

@@ -6,6 +6,8 @@ and its writer takes contiguous arrays alone, where optimizers keep theirs row b
 Here nothing is held beside the arrays themselves but one block of rows.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import mmap
@@ -24,6 +26,7 @@ from pyembed.io._json import parsed
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8"}
 _BLOCK = 8 << 20  # bytes
+_PAGE = 4096  # bytes that a system reads at least
 _ALIGNMENT = 64  # of the first array, in the file and so in a memory map
 _LONGEST_HEADER = 100_000_000  # as the library has it
 _MOST_AXES = 32  # of an array of NumPy's, in any version
@@ -61,7 +64,7 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
     file.write(len(text).to_bytes(8, "little"))
     file.write(text)
     for name in names:
-        for block in _blocks(arrays[name]):
+        for _, block in _blocks(arrays[name]):
             file.write(np.ascontiguousarray(block, block.dtype.newbyteorder("<")).data)
 
 
@@ -92,7 +95,6 @@ class Reader:
         self._file = file
         self._size = size = os.fstat(file.fileno()).st_size
         self._map: mmap.mmap | None = None
-        self._block = np.empty(0, np.uint8)  # what is read of an array with gaps
         start = file.read(8)
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
@@ -128,31 +130,55 @@ class Reader:
         array: NDArray[Any] = np.ndarray(stored.shape, stored.dtype, self._map, stored.begin)
         return array
 
-    def make_room(self, arrays: Iterable[NDArray[Any]]) -> None:
-        """Take the memory that `read_into` needs beside these arrays: then it asks for none."""
-        for array in arrays:
-            block = next(_blocks(array), None)  # none is larger than the first
-            if block is None or _is_read_in_place(block) or block.nbytes <= self._block.nbytes:
-                continue
-            self._block = np.empty(block.nbytes, np.uint8)
+    def read_into(
+        self, name: str, out: NDArray[Any], first: int = 0, step: int = 1, room: Room | None = None
+    ) -> None:
+        """Fill an array with every `step`-th of the stored rows, from `first` on.
 
-    def read_into(self, name: str, out: NDArray[Any]) -> None:
-        """Fill an array of the stored shape, in any layout; all but the last axis may be strided.
+        Parameters
+        ----------
+        name : str
+        out : ndarray
+            Of the stored shape, but for the number of rows, in any layout; all but the last axis
+            may be strided.
+        first, step : int
+        room : Room, optional
+            Which has been made for `out` and `step`.
 
         Raises
         ------
         OSError
             If the file is cut short meanwhile, or cannot be read.
         """
-        self.make_room([out])
-        self._file.seek(self[name].begin)
-        for block in _blocks(out):
-            if _is_read_in_place(block):
+        room = Room() if room is None else room
+        room.make(out, step)
+        begin = self[name].begin
+        for at, block in _blocks(out, step):
+            row_bytes = block.nbytes // len(block)
+            self._file.seek(begin + (first + at * step) * row_bytes)
+            if _is_read_in_place(block, step):
                 _fill(self._file, block.data)
-            else:
-                read = self._block[: block.nbytes].view(block.dtype.newbyteorder("<"))
-                _fill(self._file, read.data)
-                block[...] = read.reshape(block.shape)
+                continue
+            count = (len(block) - 1) * step + 1
+            read = room.bytes[: count * row_bytes].view(block.dtype.newbyteorder("<"))
+            _fill(self._file, read.data)
+            block[...] = read.reshape(count, *block.shape[1:])[::step]
+
+
+class Room:
+    """The memory that reading needs beside the arrays that it fills: some rows of a file."""
+
+    def __init__(self) -> None:
+        self.bytes = np.empty(0, np.uint8)
+
+    def make(self, out: NDArray[Any], step: int) -> None:
+        """Take what `Reader.read_into` needs for `out` and `step`: then it asks for none."""
+        _, block = next(_blocks(out, step), (0, None))  # none is larger than the first
+        if block is None or _is_read_in_place(block, step):
+            return
+        needed = block.nbytes // len(block) * ((len(block) - 1) * step + 1)
+        if needed > len(self.bytes):
+            self.bytes = np.empty(needed, np.uint8)
 
 
 def _header(text: bytearray) -> tuple[dict[str, Any], dict[str, str]]:
@@ -203,17 +229,24 @@ def _size(stored: StoredArray) -> int:
     return math.prod(stored.shape) * stored.dtype.itemsize
 
 
-def _is_read_in_place(block: NDArray[Any]) -> bool:
-    return block.flags.c_contiguous and sys.byteorder == "little"
+def _is_read_in_place(block: NDArray[Any], step: int) -> bool:
+    is_as_stored = block.flags.c_contiguous and sys.byteorder == "little"
+    return is_as_stored and (step == 1 or len(block) == 1)
 
 
-def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield views of a few rows each, and none of an array without elements."""
+def _blocks(array: NDArray[Any], step: int = 1) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield views of a few rows each, with their first row; none of an array without elements.
+
+    In a file, each row is `step` rows after the one before: where a page or more lies between them,
+    they are read one by one.
+    """
     if array.size == 0:
         return
-    step = max(1, _BLOCK * len(array) // array.nbytes)
-    for start in range(0, len(array), step):
-        yield array[start : start + step]
+    row_bytes = array.nbytes // len(array)
+    is_by_row = (step - 1) * row_bytes >= _PAGE
+    count = 1 if is_by_row else max(1, _BLOCK // (row_bytes * step))
+    for start in range(0, len(array), count):
+        yield start, array[start : start + count]
 
 
 def _fill(file: BinaryIO, buffer: memoryview) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from typing import BinaryIO, cast
 
@@ -21,6 +23,10 @@ def load(
     """Load what `save` saved: as new objects, or into objects that there are.
 
     Training goes on bit for bit, at any number of threads.
+
+    Where layers have a `comm`, all ranks call this together, and each loads the rows that it has,
+    however many ranks saved them. Whatever is raised on one rank is raised on all. New objects have
+    whole tables.
 
     Parameters
     ----------
@@ -72,11 +78,22 @@ def load(
     given = Objects.of(objects)
     if objects and mmap:
         raise ValueError("mmap=True makes new layers: no objects can be given with it")
+    ranks = given.ranks()
     where = os.fsdecode(path)  # no number: to open a descriptor is to close it
-    check_regular(where)  # or opening it might wait for ever
-    with open(where, "rb", buffering=0) as file, naming(where):
-        saved = Checkpoint(cast(BinaryIO, file))
+    with contextlib.ExitStack() as opened:
+        saved = ranks.agreed(lambda: _opened(where, opened))
         if not objects:
-            return made(saved, mmap)
-        restore(saved, given)
+            with naming(where):
+                return made(saved, mmap)
+        ranks.agree_on("what is loaded", lambda: {"objects": [*objects], "file": saved.digest})
+        restore(saved, given, ranks, where)
         return dict(objects)
+
+
+def _opened(where: str, opened: contextlib.ExitStack) -> Checkpoint:
+    """Return the checkpoint of a path, which `opened` closes."""
+    check_regular(where)  # or opening it might wait for ever
+    file = opened.enter_context(io.FileIO(where))
+    folder = os.path.dirname(os.path.realpath(where))
+    with naming(where):
+        return Checkpoint(cast(BinaryIO, file), folder)

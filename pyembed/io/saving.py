@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Any
-
-from numpy.typing import NDArray
 
 from pyembed.io import _safetensors
-from pyembed.io._contents import KEY, Contents, SavedLayer, SavedOptimizer, SavedTable, plain
+from pyembed.io._contents import KEY
+from pyembed.io._describing import described
 from pyembed.io._objects import Objects
+from pyembed.io._parts import remove_others
 from pyembed.io._replacing import replacing
+from pyembed.io._saving_parts import save_parts
 from pyembed.layers.base import TableLayer
 from pyembed.optimizers.base import SparseOptimizer
+from pyembed.sharding import Together
 
 
 def save(path: str | os.PathLike[str], **objects: TableLayer | SparseOptimizer) -> None:
@@ -25,6 +26,11 @@ def save(path: str | os.PathLike[str], **objects: TableLayer | SparseOptimizer) 
 
     Whenever the process or the machine stops, `path` is the old file or the new one, whole: the
     new one is written beside it, put on the disk, and renamed. It has the old one's permissions.
+
+    Where layers have a `comm`, all ranks call this together. Each writes the rows that it has to a
+    file of its own, ``NAME-….safetensors`` in the same folder, which all ranks must see; `path` is
+    then a small file that refers to them, and comes last. Move or copy it together with them. Any
+    number of ranks loads it, and so does one process.
 
     Parameters
     ----------
@@ -54,7 +60,11 @@ def save(path: str | os.PathLike[str], **objects: TableLayer | SparseOptimizer) 
     them.
 
     Tables are written as they lie in memory, without a copy. A process that is killed meanwhile
-    leaves the unfinished file, ``.NAME.….tmp``, beside `path`.
+    leaves the unfinished file, ``.NAME.….tmp``, beside `path`. What several ranks leave that are
+    killed is removed by their next save.
+
+    Of a layer without a `comm` beside others with one, rank 0's rows are written. Whatever is
+    raised on one rank is raised on all. One job at a time saves to a `path`.
 
     Examples
     --------
@@ -69,39 +79,17 @@ def save(path: str | os.PathLike[str], **objects: TableLayer | SparseOptimizer) 
     if "mmap" in objects:
         raise ValueError("no object can be named 'mmap', which is an argument of load")
     given = Objects.of(objects)
-    given.at_rest(functools.partial(_save, path, given))
+    ranks = given.ranks()
+    if isinstance(ranks, Together) and ranks.comm.size > 1:
+        given.at_rest(functools.partial(save_parts, path, given, ranks))
+    else:
+        given.at_rest(functools.partial(_save, path, given))
 
 
 def _save(path: str | os.PathLike[str], given: Objects) -> None:
-    try:
-        contents, arrays = _described(given)
-        metadata = {KEY: contents.to_json()}
-    except RecursionError:
-        raise ValueError("a configuration is nested too deeply to be saved") from None
+    about = described(given)
+    metadata = {KEY: about.to_json()}
     # Lookups with a max_norm write rows: not while these are written to the file.
     with replacing(path) as file, given.held(alone=False):
-        _safetensors.write(file, arrays, metadata)
-
-
-def _described(given: Objects) -> tuple[Contents, dict[str, NDArray[Any]]]:
-    """Return what the objects are, and their live arrays by name, with all rows up to date."""
-    contents = Contents({}, {}, {})
-    arrays: dict[str, NDArray[Any]] = {}
-    for name in given.optimizers:
-        given.layers_of(name)  # refused before any row is touched
-    for name, layer in given.layers.items():
-        table = given.first_with_table(layer) or name
-        config = plain(layer.get_config())
-        contents.layers[name] = SavedLayer(type(layer).__name__, table, config)
-        if table == name:
-            contents.tables[name] = SavedTable()
-            arrays[f"{name}.embeddings"] = layer.embeddings
-            arrays[f"{name}.frozen_rows"] = layer.frozen_rows
-    for name, optimizer in given.optimizers.items():
-        state = optimizer.state_dict()
-        steps = [table.pop("t") for table in state["tables"]]
-        config = plain(state["config"])
-        contents.optimizers[name] = SavedOptimizer(config, given.layers_of(name), steps)
-        for number, table in enumerate(state["tables"]):
-            arrays |= {f"{name}.{number}.{key}": array for key, array in table.items()}
-    return contents, arrays
+        _safetensors.write(file, about.arrays_of(*about.arrays), metadata)
+    remove_others(os.path.realpath(path), [])

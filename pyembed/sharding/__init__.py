@@ -7,7 +7,7 @@ protocol `Communicator`.
 from pyembed.sharding.communicator import Communicator
 from pyembed.sharding.exchange import Calls
 from pyembed.sharding.lookup import AnyLookup, lookup_of
-from pyembed.sharding.ranks import Ask, Ranks, ranks_of, ranks_of_tables
+from pyembed.sharding.ranks import Ask, Ranks, Together, ranks_of, ranks_of_tables
 from pyembed.sharding.table import AnyTable, ShardedTable
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Communicator",
     "Ranks",
     "ShardedTable",
+    "Together",
     "lookup_of",
     "ranks_of",
     "ranks_of_tables",

@@ -149,8 +149,8 @@ def ranks_of(comm: Any) -> Ranks:
     return Alone() if comm is None else Together(adapted(comm))
 
 
-def ranks_of_tables(tables: Iterable[AnyTable]) -> Ranks:
-    """Return the ranks that have shares of the tables.
+def ranks_of_tables(tables: Iterable[AnyTable], what: str = "an optimizer") -> Ranks:
+    """Return the ranks that have shares of the tables; errors say what has them.
 
     Raises
     ------
@@ -159,5 +159,5 @@ def ranks_of_tables(tables: Iterable[AnyTable]) -> Ranks:
     """
     comms = {id(table.comm): table.comm for table in tables if isinstance(table, ShardedTable)}
     if len(comms) > 1:
-        raise ValueError("the tables have different communicators: an optimizer has one")
+        raise ValueError(f"the tables have different communicators: {what} has one")
     return Together(*comms.values()) if comms else Alone()

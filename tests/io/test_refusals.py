@@ -91,9 +91,9 @@ DAMAGE = {
         "no checkpoint of pyembed: its metadata have no 'pyembed'",
     ),
     "version": (
-        edited(lambda about, arrays: about.update(version=2)),
+        edited(lambda about, arrays: about.update(version=3)),
         ValueError,
-        "it is of format version 2, and pyembed .* reads version 1",
+        "it is of format version 3, and pyembed .* reads versions 1 and 2",
     ),
     "metadata": (
         edited(lambda about, arrays: about["layers"].pop("emb")),
@@ -103,7 +103,7 @@ DAMAGE = {
     "row offset": (
         edited(lambda about, arrays: about["tables"]["emb"].update(row_offset=7)),
         ValueError,
-        "emb holds the rows from 7 on of a larger table",
+        "metadata are damaged .*emb is .*row_offset.: 7",
     ),
     "no table": (
         edited(lambda about, arrays: arrays.pop("wide.embeddings")),
