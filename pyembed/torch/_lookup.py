@@ -7,10 +7,13 @@ from typing import Any
 import torch
 
 from pyembed.lookup import Lookup
+from pyembed.sharding import AnyLookup
+from pyembed.sharding.lookup import ShardedLookup
 from pyembed.table import Table
 from pyembed.torch import _derivatives
 from pyembed.torch._memory import array_of, rows_of
 from pyembed.torch._optimizer import SparseOptimizer
+from pyembed.torch._sharded import received
 from pyembed.torch._threads import follow_torch
 from pyembed.torch._watch import is_reached
 
@@ -25,7 +28,7 @@ class LookedUp(torch.autograd.Function):
         per_sample_weights: torch.Tensor | None,
         ids: torch.Tensor,
         offsets: torch.Tensor | None,
-        lookup: Lookup,
+        lookup: AnyLookup,
         sparse: bool,
         optimizer: SparseOptimizer | None,
     ) -> torch.Tensor:
@@ -52,6 +55,8 @@ class LookedUp(torch.autograd.Function):
             if asked is not True:  # for the gradient itself, or for none
                 optimizer, needs_table = None, asked is None
         of_table = of_weights = None
+        if _is_for_torch(grad, weights) and isinstance(lookup, ShardedLookup):
+            raise RuntimeError("gradients of rows that are with several ranks have no gradients")
         if _is_for_torch(grad, weights):
             known = _derivatives.Given(lookup, grad, weight, weights, ids, offsets)
             if needs_weights:
@@ -60,9 +65,11 @@ class LookedUp(torch.autograd.Function):
                 return _derivatives.table_gradient(known, sparse), of_weights, *_NO_MORE
             needs_weights = False
             grad, weights = grad.detach(), None if weights is None else weights.detach()
+        if isinstance(lookup, ShardedLookup):
+            return LookedUp._backward_of_all(ctx, grad, optimizer, needs_table, needs_weights)
         if needs_table and sparse and optimizer is None and _passes_gradients_on(lookup):
             rows = grad.resolve_neg().contiguous().view(ids.numel(), grad.shape[-1])
-            return _sparse(ids.reshape(1, -1).clone(), rows, lookup), None, *_NO_MORE
+            return _sparse(ids.reshape(1, -1).clone(), rows, lookup.table), None, *_NO_MORE
         if weight is not None:
             lookup = _lookup_in(weight, lookup)
         if optimizer is not None:  # which keeps them to the end of the pass
@@ -76,9 +83,41 @@ class LookedUp(torch.autograd.Function):
                 optimizer._take(ctx.weight, *calls, ctx.how[0].table, ctx.within)
             elif sparse:
                 rows, values = lookup.sparse_gradient(calls)
-                of_table = _sparse(torch.from_numpy(rows[None]), torch.from_numpy(values), lookup)
+                of_table = _sparse(
+                    torch.from_numpy(rows[None]), torch.from_numpy(values), lookup.table
+                )
             else:
                 of_table = torch.from_numpy(lookup.dense_gradient(calls))
+        return of_table, of_weights, *_NO_MORE
+
+    @staticmethod
+    def _backward_of_all(
+        ctx: Any,
+        grad: torch.Tensor,
+        optimizer: SparseOptimizer | None,
+        needs_table: bool,
+        needs_weights: bool,
+    ) -> tuple[Any, ...]:
+        """Return the gradients, that of the weight from all ranks: they do this together."""
+        lookup, sparse, _ = ctx.how
+        weights, ids, offsets, _ = ctx.saved_tensors
+        given = _array(ids), _array(grad), _array(offsets), _array(weights)
+        of_table = of_weights = None
+        if needs_weights:
+            of_weights = torch.from_numpy(lookup.weight_gradient(*given))
+        if needs_table:
+            part = lookup.table.part
+            calls = received(lookup, given)
+            if optimizer is not None:
+                for call in calls:
+                    optimizer._take(ctx.weight, call, part, ctx.within)
+            elif sparse:
+                # As `sparse_gradient` has it of one process.
+                summed = lookup.needs_table
+                rows, values = part.coalesced(calls) if summed else part.expanded(calls)
+                of_table = _sparse(torch.from_numpy(rows[None]), torch.from_numpy(values), part)
+            else:
+                of_table = torch.from_numpy(part.to_dense(calls, None, "auto"))
         return of_table, of_weights, *_NO_MORE
 
 
@@ -93,7 +132,7 @@ def look_up(
     per_sample_weights: torch.Tensor | None,
     ids: torch.Tensor,
     offsets: torch.Tensor | None,
-    lookup: Lookup,
+    lookup: AnyLookup,
     sparse: bool,
     optimizer: SparseOptimizer | None,
 ) -> torch.Tensor:
@@ -115,7 +154,7 @@ def _rows(
     per_sample_weights: torch.Tensor | None,
     ids: torch.Tensor,
     offsets: torch.Tensor | None,
-    lookup: Lookup,
+    lookup: AnyLookup,
 ) -> torch.Tensor:
     follow_torch()
     rows = lookup.gather(_array(ids), _array(offsets), _array(per_sample_weights))
@@ -142,16 +181,14 @@ def _lookup_in(weight: torch.Tensor, lookup: Lookup) -> Lookup:
     return Lookup(table, lookup.mode, lookup.include_last_offset, lookup.by_frequency)
 
 
-def _passes_gradients_on(lookup: Lookup) -> bool:
+def _passes_gradients_on(lookup: AnyLookup) -> bool:
     """Return whether the upstream gradient's rows are a sparse gradient's values as they are."""
     table: Any = lookup.table
     return lookup.mode is None and not lookup.by_frequency and table.padding_idx is None
 
 
-def _sparse(ids: torch.Tensor, values: torch.Tensor, lookup: Lookup) -> torch.Tensor:
-    return torch.sparse_coo_tensor(
-        ids.long(), values, lookup.table.array.shape, check_invariants=False
-    )
+def _sparse(ids: torch.Tensor, values: torch.Tensor, table: Table) -> torch.Tensor:
+    return torch.sparse_coo_tensor(ids.long(), values, table.array.shape, check_invariants=False)
 
 
 def _array(tensor: torch.Tensor | None) -> Any:

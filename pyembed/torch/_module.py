@@ -15,6 +15,7 @@ from pyembed.torch._lookup import look_up
 from pyembed.torch._memory import can_be_table, dtype_name
 from pyembed.torch._optimizer import SparseOptimizer
 from pyembed.torch._own_memory import keep_apart
+from pyembed.torch._sharded import Shard
 from pyembed.torch._watch import watch
 
 MakeOptimizer = SparseOptimizer | Callable[[Iterable[torch.Tensor]], SparseOptimizer]
@@ -39,10 +40,12 @@ class TableModule(torch.nn.Module):
         scale_grad_by_freq: bool
         sparse: bool
         optimizer: SparseOptimizer | None
+        num_embeddings: int
+        _shard: Shard | None
         _held: _tables.Held | None
-        reset_parameters: Callable[[], None]
 
     optimizer = None
+    _shard = None
     _held = None
     _rows_may_lag = False  # a graph that is compiled reads this, and is made anew where it changes
 
@@ -55,8 +58,17 @@ class TableModule(torch.nn.Module):
         device: Any,
         dtype: Any,
         optimizer: MakeOptimizer | None,
+        comm: Any = None,
+        sum_by: str = "rank",
         **options: Any,
     ) -> None:
+        if comm is not None:
+            self._init_shard(
+                Shard.of(comm, rows, dim, sum_by, options), dim, _weight, device, dtype, options
+            )
+            if optimizer is not None:
+                self.fuse(optimizer)
+            return
         made = _new_weight(rows, dim, device, dtype) if _weight is None else None
         weight = _weight if made is None else made
         super().__init__(rows, dim, _weight=weight, device=device, dtype=dtype, **options)
@@ -64,6 +76,28 @@ class TableModule(torch.nn.Module):
             self.reset_parameters()
         if optimizer is not None:
             self.fuse(optimizer)
+
+    def _init_shard(
+        self,
+        shard: Shard,
+        dim: int,
+        given: torch.Tensor | None,
+        device: Any,
+        dtype: Any,
+        options: dict[str, Any],
+    ) -> None:
+        """Hold the rows of a table that this process has."""
+        weight = shard.weight(given, dim, device, dtype)
+        own = {**options, "padding_idx": shard.own_padding_idx}
+        super().__init__(len(weight), dim, _weight=weight, **own)
+        self._shard, self.num_embeddings, self.padding_idx = shard, shard.rows, shard.padding_idx
+
+    def reset_parameters(self) -> None:
+        """Fill the weight as a new one; with a `comm`, with the same numbers again."""
+        if self._shard is None:
+            super().reset_parameters()  # type: ignore[misc]
+        else:
+            self._shard.fill(self.weight)
 
     def fuse(self, optimizer: MakeOptimizer) -> None:
         """Update rows in the backward pass from now on: the weight gets no gradient.
@@ -118,6 +152,9 @@ class TableModule(torch.nn.Module):
     ) -> torch.Tensor:
         if torch.compiler.is_compiling():
             return self._look_up_compiled(weights, ids, offsets, mode, include_last_offset)
+        if self._shard is not None:
+            how = mode, include_last_offset, self.scale_grad_by_freq
+            return self._look_up_with_all(self._shard, weights, ids, offsets, how)
         if mode is None:
             few = self._look_up_few(ids)
             if few is not None:
@@ -150,9 +187,40 @@ class TableModule(torch.nn.Module):
         except (IndexError, TypeError, ValueError) as error:
             raise as_torchs(error) from None
 
+    def _look_up_with_all(
+        self,
+        shard: Shard,
+        weights: torch.Tensor | None,
+        ids: torch.Tensor,
+        offsets: torch.Tensor | None,
+        how: tuple[Any, ...],
+    ) -> torch.Tensor:
+        """Look up in a table of several ranks, which do this together."""
+        weight = self.weight
+        try:
+            if _graphs.must_be_torchs(weight, ids, offsets, weights):
+                raise self._no_operations(self._why_not_torchs(weights))
+            held = _tables.hold(self._held, weight, self._table_options(), how)
+            if held is None:
+                unfit = _tables.why_not_held(weight, self._table_options())
+                raise self._no_operations(self._why_not_torchs(weights), unfit)
+        except BaseException as error:
+            shard.refuse(error)
+        if held is not self._held:
+            held.lookup = shard.lookup(held.table, how)
+            self._hold(held)
+        lookup = held.lookup
+        try:
+            return look_up(weight, weights, ids, offsets, lookup, self.sparse, self.optimizer)
+        except (IndexError, TypeError, ValueError) as error:
+            raise as_torchs(error) from None
+
     def _table_options(self) -> tuple[Any, ...]:
-        max_norm = self.max_norm
-        return self.padding_idx, max_norm, 2.0 if max_norm is None else self.norm_type
+        max_norm, shard = self.max_norm, self._shard
+        norm_type = 2.0 if max_norm is None else self.norm_type
+        if shard is None:
+            return self.padding_idx, max_norm, norm_type, None
+        return shard.own_padding_idx, max_norm, norm_type, shard.share
 
     def _look_up_few(self, ids: torch.Tensor) -> torch.Tensor | None:
         """Return rows by torch's own function, where that has the same bits and is as fast.
@@ -234,11 +302,13 @@ class TableModule(torch.nn.Module):
 
     def _why_not_torchs(self, weights: torch.Tensor | None) -> str | None:
         """Return why torch's own operations cannot do what a lookup does, or None."""
+        if self._shard is not None:
+            return "its rows are with several ranks"
         if self.optimizer is not None and torch.is_grad_enabled() and self.weight.requires_grad:
             return "its optimizer updates rows in the backward pass (no_grad() is enough)"
         return None
 
-    def _no_operations(self, why: str, unfit: str | None = None) -> RuntimeError:
+    def _no_operations(self, why: str | None, unfit: str | None = None) -> RuntimeError:
         name = type(self).__name__
         if unfit is not None:
             message = f"the weight cannot be looked up where it lies: {unfit}"
@@ -278,6 +348,10 @@ class TableModule(torch.nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
+        if self._shard is not None:
+            raise TypeError(
+                "a module with a comm cannot be copied or pickled: each rank saves its state_dict()"
+            )
         _tables.settle(self.weight)
         state = dict(self.__dict__)
         for name in ("_held", "_rows_may_lag"):

@@ -10,6 +10,7 @@ import torch
 
 from pyembed import _core
 from pyembed.lookup import Lookup
+from pyembed.sharding import AnyLookup
 from pyembed.table import Table
 from pyembed.torch._memory import rows_of, why_unfit
 
@@ -60,7 +61,7 @@ class Held:
         self.options = options
         self.how = how
         self.table = table
-        self.lookup = Lookup(table, *how)
+        self.lookup: AnyLookup = Lookup(table, *how)
         self.parameter: torch.Tensor | None = None
         self.keeps_apart = False
 
@@ -79,7 +80,7 @@ def hold(
         What this returned last time.
     weight : torch.Tensor
     options : tuple
-        The table's padding_idx, max_norm and norm_type.
+        The table's padding_idx, max_norm, norm_type and share.
     how : tuple
         What a `Lookup` has besides its table.
 
@@ -109,7 +110,7 @@ def why_not_held(weight: torch.Tensor, options: tuple[Any, ...]) -> str | None:
         return f"it has {weight.dim()} axes, not 2"
     if why is None and weight.numel() > 0 and weight.untyped_storage().nbytes() == 0:
         return "its storage was freed"
-    _, max_norm, norm_type = options
+    _, max_norm, norm_type, _ = options
     if why is None and max_norm is not None and not norm_type > 0.0:  # torch takes any exponent
         return f"max_norm needs a norm, and norm_type={norm_type} is none"
     return why
@@ -135,9 +136,13 @@ def _table(weight: torch.Tensor, memory: tuple[Any, ...], options: tuple[Any, ..
 def _made(
     weight: torch.Tensor, memory: tuple[Any, ...], options: tuple[Any, ...] | None
 ) -> WeightTable:
-    padding_idx, max_norm, norm_type = options or (None, None, 2.0)
+    padding_idx, max_norm, norm_type, share = options or (None, None, 2.0, None)
     table = WeightTable(
-        rows_of(weight), padding_idx=padding_idx, max_norm=max_norm, norm_type=norm_type
+        rows_of(weight),
+        padding_idx=padding_idx,
+        max_norm=max_norm,
+        norm_type=norm_type,
+        share=share,
     )
     table.memory, table.options, table.modules = memory, options, weakref.WeakSet()
     return table

@@ -25,6 +25,10 @@ class Embedding(TableModule, sparse.Embedding):
     optimizer : callable or optimizer, optional
         What makes an optimizer of `pyembed.torch` of parameters: rows are updated in the backward
         pass, and the weight gets no gradient. See `fuse`.
+    comm, sum_by
+        As `pyembed.Embedding` has them: the weight is this process's rows of a table that several
+        processes share, and each lookup and its backward pass is one of all of them. `_weight` is
+        then all of the table, or this process's rows of it.
 
     Raises
     ------
@@ -58,6 +62,8 @@ class Embedding(TableModule, sparse.Embedding):
         dtype: Any = None,
         *,
         optimizer: MakeOptimizer | None = None,
+        comm: Any = None,
+        sum_by: str = "rank",
     ) -> None:
         super().__init__(
             num_embeddings,
@@ -72,6 +78,8 @@ class Embedding(TableModule, sparse.Embedding):
             device=device,
             dtype=dtype,
             optimizer=optimizer,
+            comm=comm,
+            sum_by=sum_by,
         )
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
