@@ -5,6 +5,7 @@ Plain NumPy and BLAS, with nothing clever: what a table lookup and a sparse step
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyembed import _checks, initializers
+from pyembed.sharding import Together, ranks_of
+from pyembed.sharding.averaging import averaged
 
 __all__ = ["Adam", "OneHotDense"]
 
@@ -144,6 +147,17 @@ class Adam:
     arrays : ndarray or sequence of ndarray
         Floating-point and writeable.
     learning_rate, beta_1, beta_2, epsilon, weight_decay : float
+    comm : mpi4py.MPI.Intracomm or pyembed.sharding.Communicator, optional
+        The processes that train the same arrays, each on its own part of a batch, and make each
+        step together: by the mean of their gradients, added up in the order of the ranks, so that
+        all have the same bits.
+
+    Raises
+    ------
+    TypeError
+        If an array is not of a float dtype.
+    ValueError
+        If an argument's value is not allowed, or arrays or arguments differ from rank to rank.
     """
 
     def __init__(
@@ -155,6 +169,25 @@ class Adam:
         epsilon: float = 1e-7,
         *,
         weight_decay: float = 0.0,
+        comm: Any = None,
+    ) -> None:
+        self._ranks = ranks_of(comm)
+        self._ranks.agreed(
+            lambda: self._take(arrays, learning_rate, beta_1, beta_2, epsilon, weight_decay)
+        )
+        self._ranks.agree_on("Adam", self._told)
+        self.t = 0
+        self.m = [np.zeros_like(array) for array in self.arrays]
+        self.v = [np.zeros_like(array) for array in self.arrays]
+
+    def _take(
+        self,
+        arrays: NDArray[Any] | Sequence[NDArray[Any]],
+        learning_rate: float,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        weight_decay: float,
     ) -> None:
         self.arrays = [arrays] if isinstance(arrays, np.ndarray) else list(arrays)
         for number, array in enumerate(self.arrays):
@@ -171,12 +204,20 @@ class Adam:
             raise ValueError(
                 f"learning_rate={learning_rate!r} times weight_decay={weight_decay!r} must be < 1"
             )
-        self.t = 0
-        self.m = [np.zeros_like(array) for array in self.arrays]
-        self.v = [np.zeros_like(array) for array in self.arrays]
+
+    def _told(self) -> dict[str, Any]:
+        """Return what must be the same on all ranks."""
+        numbers = ("learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay")
+        told: dict[str, Any] = {name: getattr(self, name) for name in numbers}
+        for at, array in enumerate(self.arrays):
+            bits = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+            told[f"array {at}"] = f"{array.dtype} of shape {array.shape}, sha256 {bits}"
+        return told
 
     def step(self, *grads: ArrayLike) -> None:
         """Update every array by its gradient; `grads` come in the order of `arrays`.
+
+        With a `comm`, all ranks call this together.
 
         Raises
         ------
@@ -185,6 +226,14 @@ class Adam:
         TypeError
             If one is not of real numbers; nothing is updated then.
         """
+        gradients = self._ranks.agreed(lambda: self._checked(grads))
+        if isinstance(self._ranks, Together):
+            pairs = zip(gradients, self.arrays, strict=True)
+            cast = [g.astype(array.dtype, copy=False) for g, array in pairs]
+            gradients = averaged(self._ranks.comm, cast)
+        self._update(gradients)
+
+    def _checked(self, grads: Sequence[ArrayLike]) -> list[NDArray[Any]]:
         gradients = [np.asarray(grad) for grad in grads]
         for number, g in enumerate(gradients):
             if g.dtype.kind not in "fiu":
@@ -194,6 +243,9 @@ class Adam:
                 f"gradients have shapes {[g.shape for g in gradients]}, but must have shapes "
                 f"{[array.shape for array in self.arrays]}"
             )
+        return gradients
+
+    def _update(self, gradients: Sequence[NDArray[Any]]) -> None:
         self.t += 1
         correction = math.sqrt(1.0 - self.beta_2**self.t) / (1.0 - self.beta_1**self.t)
         rate = self.learning_rate * correction

@@ -44,8 +44,8 @@ PYEMBED = (
         "config",
         "schedules",
     ),
-    *("initializers", "regularizers", "constraints", "baseline", "ops"),
-    *("table", "lookup", "sharding", "sparse_grad", "layers", "optimizers", "io"),
+    *("initializers", "regularizers", "constraints", "ops"),
+    *("table", "lookup", "sharding", "baseline", "sparse_grad", "layers", "optimizers", "io"),
     *("vectors", "word2vec", "torch", "keras"),
 )
 

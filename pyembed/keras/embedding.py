@@ -52,6 +52,8 @@ class Embedding(keras.layers.Embedding):
     input_length : int or tuple of int, optional
         The length that ids' last axes must have. In a `Sequential` model it also tells the input's
         shape, so that `Flatten` and `Dense` can follow.
+    comm
+        Refused: a layer of Keras's cannot be that of several processes.
     **kwargs
         Further arguments of Keras's layers: name, dtype, trainable, activity_regularizer.
 
@@ -80,8 +82,15 @@ class Embedding(keras.layers.Embedding):
         *,
         optimizer: Any = None,
         input_length: int | Sequence[int] | None = None,
+        comm: Any = None,
         **kwargs: Any,
     ) -> None:
+        if comm is not None:
+            raise ValueError(
+                "a layer of Keras's takes no comm: Keras decides by itself how often it calls a "
+                "layer, and processes of which one makes a call more than others wait for ever. "
+                "Use pyembed.Embedding or pyembed.torch.Embedding, whose calls are yours"
+            )
         given = {
             "lora_rank": lora_rank,
             "lora_alpha": lora_alpha,
