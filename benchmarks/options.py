@@ -32,6 +32,7 @@ JOBS = {
     "keys": "rows by key: integers found and inserted, and words encoded",
     "vectors": "word vectors read from text, and from word2vec's binary file",
     "similar": "words near to words: one question, a batch of them, and an approximate index",
+    "sharding": "a table that several ranks share: their steps beside one process's, and scaling",
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }
@@ -66,6 +67,7 @@ class Options:
     resume: bool
     optimizers: tuple[str, ...]
     keras_python: Path | None
+    torchrec_python: Path | None
     torch_huge_pages: bool
 
 
@@ -88,7 +90,11 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         parser.error(f"argument --json: there is no folder {given.json.parent}")
     if given.json is not None and given.json.is_dir():
         parser.error(f"argument --json: {given.json} is a folder")
-    for option, path in (("--keras-python", given.keras_python), ("--from", given.source)):
+    for option, path in (
+        ("--keras-python", given.keras_python),
+        ("--torchrec-python", given.torchrec_python),
+        ("--from", given.source),
+    ):
         if path is not None and not path.is_file():
             parser.error(f"argument {option}: there is no file {path}")
     if reports and (given.jobs or given.plot):
@@ -161,6 +167,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--repeat", type=_positive, metavar="R", help=repeat)
     keras = "an interpreter that has keras and tensorflow (default: this one, if it has)"
     add("--keras-python", type=Path, metavar="PATH", help=keras)
+    torchrec = "an interpreter that has torchrec (default: this one, if it has)"
+    add("--torchrec-python", type=Path, metavar="PATH", help=torchrec)
     pages = "let PyTorch and FBGEMM allocate huge pages (THP_MEM_ALLOC_ENABLE=1)"
     add("--torch-huge-pages", action="store_true", help=pages)
     add("--json", type=Path, metavar="FILE", help="write every single time there too")

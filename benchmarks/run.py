@@ -13,7 +13,7 @@ import streams
 import words
 from harness import Disagreement
 from options import JOBS, Options
-from peers import keras_fit, keras_parent
+from peers import keras_fit, keras_parent, ranks
 from report import Report, plan, results
 from report.plan import Part
 from report.results import Done
@@ -56,6 +56,7 @@ def run(options: Options) -> int:
             streams.forget()
             keras_parent.forget()
             keras_fit.forget()
+            ranks.forget()
         seconds = time.perf_counter() - started
         report = _with_doubts(report, (machine.stolen_seconds() - stolen) / seconds)
         done.append(Done(part.job, part.title, part.axis, part.sweep, seconds, report))

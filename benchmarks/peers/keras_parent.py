@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -94,12 +95,18 @@ class Child:
     """A process, and the folder of the files through which arrays pass."""
 
     def __init__(
-        self, script: Path, python: str, threads: int, environment: dict[str, str] | None = None
+        self,
+        script: Path,
+        python: str,
+        threads: int,
+        environment: dict[str, str] | None = None,
+        launcher: Sequence[str] = (),
     ) -> None:
         place = IN_MEMORY if IN_MEMORY.is_dir() else None
         self._folder = tempfile.TemporaryDirectory(prefix="pyembed-", dir=place)
         self.files = Path(self._folder.name)
-        command = [python, str(script), self._folder.name, str(threads)]
+        self._name = script.stem
+        command = [*launcher, python, str(script), self._folder.name, str(threads)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with open(self.files / "log", "w") as log:
             self._process = subprocess.Popen(
@@ -115,7 +122,7 @@ class Child:
             answer = ""
         if not answer:
             log = (self.files / "log").read_text()
-            raise RuntimeError(f"Keras's process ended:\n{log[-2000:]}")
+            raise RuntimeError(f"the process {self._name} ended:\n{log[-2000:]}")
         return json.loads(answer)
 
     def end(self) -> None:

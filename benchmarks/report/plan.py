@@ -127,6 +127,7 @@ PLAN = (
     Part("keys", "rows by key"),
     Part("vectors", "files of word vectors"),
     Part("similar", "words near to words"),
+    Part("sharding", "ranks on this machine, and a model of more"),
     Part("memory", "memory"),
     Part("onehot", "growing tables", {"rows": ONE_HOT}, axis="table"),
 )

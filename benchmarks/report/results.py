@@ -13,12 +13,13 @@ from typing import Any
 
 import machine
 from options import JOBS
-from report import NOTHING, Report, figures
+from report import NOTHING, Report, figures, scaling
 from report.ratios import Figures
 from report.targets import TARGETS, Goal, Target, at
 
 NOTES = Path(__file__).with_name("notes.md")
 FIGURES = "figures"
+SCALING = "sharding-ranks.svg"
 LONG = 12  # rows of a table that is folded away
 
 
@@ -68,6 +69,9 @@ def plot(folder: Path, parts: Sequence[Done]) -> None:
     """The figures of jobs run on their own, along each axis with more than one size."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
+        if _is_scaled(part):
+            scaling.draw(folder / SCALING, part.report)
+            continue
         for axis in figures.swept(part.report.measurements):
             if shown := figures.panels(part.report.measurements, axis):
                 path = folder / f"{part.job}-{axis}.svg"
@@ -85,12 +89,20 @@ def _draw(folder: Path, parts: Sequence[Done]) -> dict[str, Done]:
             title = part.title if part.axis == "dim" else ""
             found = figures.panels(part.report.measurements, part.axis, title)
             shown.setdefault(name, []).extend(found)
+    pictures = {name: part for name, part in drawn.items() if shown[name]}
+    if (scaled := next(filter(_is_scaled, parts), None)) is not None:
+        pictures[SCALING] = scaled
+        scaling.draw(folder / SCALING, scaled.report)
     for name, panels in shown.items():
         if panels:
             axis = drawn[name].axis or ""
             heading = f"{drawn[name].job}: time against {figures.AXES[axis]}"
             figures.draw(folder / name, panels, axis, heading)
-    return {name: part for name, part in drawn.items() if shown[name]}
+    return pictures
+
+
+def _is_scaled(part: Done) -> bool:
+    return part.job == "sharding" and bool(part.report.records)
 
 
 def _introduction(facts: dict[str, Any], seconds: float) -> str:
@@ -184,7 +196,7 @@ def _settings(facts: dict[str, Any]) -> str:
 def _section(job: str, parts: Sequence[Done], drawn: dict[str, Done]) -> str:
     pieces = [f"## {job}", f"{JOBS[job][0].upper()}{JOBS[job][1:]}."]
     pieces += [
-        f"![{job} along {part.axis}]({FIGURES}/{name})"
+        f"![{job} along {part.axis or 'ranks'}]({FIGURES}/{name})"
         for name, part in drawn.items()
         if part.job == job
     ]

@@ -230,6 +230,29 @@ TARGETS = (
         )
     ),
     Target(NEAREST, "the exact ones", "similar", recall, 0.9, style=PERCENT),
+    Target(
+        "2 ranks, a step with Adam, ours over theirs",
+        "one process, 2 threads",
+        "sharding",
+        over("one process, 2 threads", **TRAINING, work="step, Adam"),
+        1.5,
+        at_most=True,
+    ),
+    Target(
+        "a lookup's exchange, ours over theirs",
+        "memcpy of its bytes",
+        "sharding",
+        over("memcpy", **TRAINING, work="a lookup's exchange"),
+        3,
+        at_most=True,
+    ),
+    Target(
+        "2 ranks, a step with row-wise Adagrad",
+        "TorchRec row-wise",
+        "sharding",
+        times("TorchRec row-wise", **TRAINING, work="step, row-wise Adagrad"),
+        12,
+    ),
     Target(STEP_MEMORY, BATCH, "memory", memory_in_batches, 1.5, at_most=True),
     Target("lookup", "one-hot matrix product", "onehot", times("one-hot matrix"), 1),
 )
