@@ -1,6 +1,7 @@
 #include "words/subwords.h"
 
 #include <cstring>
+#include <string_view>
 
 namespace pyembed {
 namespace {
@@ -12,6 +13,11 @@ bool continues(char c) {
 // FNV-1a, of signed bytes.
 u32 extended(u32 hash, char c) {
     return (hash ^ static_cast<u32>(static_cast<std::int32_t>(static_cast<signed char>(c)))) * 16777619u;
+}
+
+// What fastText's dictionary has for the end of a sentence: no word, and without n-grams.
+bool is_end(const Texts& texts, i64 t) {
+    return std::string_view(texts.begin(t), static_cast<std::size_t>(texts.length(t))) == "</s>";
 }
 
 void append_of_word(const std::vector<char>& word, const Ngrams& ngrams, std::vector<i64>& buckets) {
@@ -36,7 +42,7 @@ void append_ngrams(const Texts& texts, const Ngrams& ngrams, std::vector<i64>& b
                    std::vector<i64>& ends) {
     std::vector<char> word;
     for (i64 t = 0; t < texts.count; ++t) {
-        if (ngrams.buckets > 0) {
+        if (ngrams.buckets > 0 && !is_end(texts, t)) {
             word.assign(1, '<');
             word.insert(word.end(), texts.begin(t), texts.begin(t) + texts.length(t));
             word.push_back('>');

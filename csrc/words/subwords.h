@@ -15,7 +15,7 @@ struct Ngrams {
 };
 
 // Appends the buckets of the n-grams of each text, between "<" and ">"; ends (count,): where those of each
-// end. As fastText numbers them: its hash takes bytes above 127 for negative numbers.
+// end. As fastText numbers them: its hash takes bytes above 127 for negative numbers, and "</s>" has none.
 void append_ngrams(const Texts& texts, const Ngrams& ngrams, std::vector<i64>& buckets,
                    std::vector<i64>& ends);
 
