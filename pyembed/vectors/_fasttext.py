@@ -7,18 +7,19 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from pyembed import _core, ops
+from pyembed import _core
 from pyembed.vectors._source import Source
 from pyembed.vectors._subwords import Subwords
+from pyembed.vectors._training import Training
 from pyembed.vectors._words import Words
 
 MAGIC = struct.pack("<i", 793712314)
-_VERSIONS = (11, 12)
-_ARGUMENTS = "<12id"  # dim … lrUpdateRate, t
-_DICTIONARY = "<3iq"  # entries, words, labels, tokens
+VERSIONS = (11, 12)
+ARGUMENTS = "<12id"  # dim … lrUpdateRate, t
+DICTIONARY = "<3iq"  # entries, words, labels, tokens
+LOSSES = ("hs", "ns", "softmax", "ova")  # from 1 on, as the models
+MODELS = ("cbow", "skipgram")
 _SUPERVISED = 3
-_PIECE = 1 << 14  # words whose n-grams are looked up at once
-_END = "</s>"  # has no n-grams
 _PART = 1 << 20  # bytes of the dictionary that are read at once
 _LONGEST = 1 << 16  # bytes of an entry
 
@@ -35,10 +36,10 @@ class Model:
     def __init__(self, source: Source) -> None:
         is_new = source.head.startswith(MAGIC)  # files of before 2017 begin with the arguments
         version = struct.unpack("<2i", _bytes(source, 8))[1] if is_new else 0
-        if is_new and version not in _VERSIONS:
+        if is_new and version not in VERSIONS:
             raise ValueError(f"it is of fastText's version {version}, which is none of 11 and 12")
-        numbers = struct.unpack(_ARGUMENTS, _bytes(source, struct.calcsize(_ARGUMENTS)))
-        if not _are_arguments(numbers):
+        numbers = struct.unpack(ARGUMENTS, _bytes(source, struct.calcsize(ARGUMENTS)))
+        if not are_arguments(numbers):
             raise ValueError("it is no model of fastText, or its arguments are damaged")
         self.dim, self.buckets, self.shortest, self.longest = (numbers[i] for i in (0, 8, 9, 10))
         if version == 11 and numbers[7] == _SUPERVISED:
@@ -49,10 +50,11 @@ class Model:
                 "it is quantised (.ftz), which is not read: use the model before 'quantize'"
             )
         self.table = self._read_table(source)
+        self.training = self._training(numbers)
 
     def _read_dictionary(self, source: Source, is_new: bool) -> None:
-        header = _bytes(source, struct.calcsize(_DICTIONARY))
-        entries, words, labels, _ = struct.unpack(_DICTIONARY, header)
+        header = _bytes(source, struct.calcsize(DICTIONARY))
+        entries, words, labels, self.tokens = struct.unpack(DICTIONARY, header)
         pruned = struct.unpack("<q", _bytes(source, 8))[0] if is_new else 0
         if min(entries, words, labels) < 0 or words + labels != entries:
             raise ValueError(f"its dictionary is damaged: {entries} entries, {words} words")
@@ -87,31 +89,37 @@ class Model:
             raise ValueError(f"row {row} of its table is not finite")
         return table
 
+    def _training(self, numbers: tuple[float, ...]) -> Training | None:
+        """Return what words were trained with; None for a classifier, which is more than words."""
+        _, window, epochs, min_count, negative, _, loss, model, _, _, _, _ = map(int, numbers[:12])
+        if model == _SUPERVISED:
+            return None
+        return Training(
+            model=MODELS[model - 1],
+            loss=LOSSES[loss - 1],
+            window=window,
+            epochs=epochs,
+            min_count=min_count,
+            negative=negative,
+            sample=numbers[12],
+            tokens=self.tokens,
+        )
+
     @property
     def subwords(self) -> Subwords | None:
         """The vectors of n-grams; None where there are none."""
         if self.buckets == 0 or self.longest == 0:
             return None
-        return Subwords(self.table[len(self.words) :], self.shortest, self.longest)
+        count = len(self.words)
+        return Subwords(self.table[count:], self.shortest, self.longest, self.table[:count])
 
     def vectors(self) -> NDArray[np.float32]:
         """Return a vector for each word: the mean of its own row and those of its n-grams."""
         subwords = self.subwords
-        count = len(self.words)
+        rows = self.table[: len(self.words)]
         if subwords is None:
-            return self.table[:count]
-        made = np.empty((count, self.dim), np.float32)
-        for start in range(0, count, _PIECE):
-            which = np.arange(start, min(start + _PIECE, count))
-            words = self.words.take(which)
-            buckets, bounds = subwords.ngrams(words)
-            ids = np.insert(buckets + count, bounds[:-1], which)  # its own row is the first
-            offsets = bounds[:-1] + np.arange(len(which))
-            made[which] = ops.gather_bag(self.table, ids, offsets, mode="mean")
-        end = _core.StringIndex()
-        end.insert([_END])
-        for row in np.flatnonzero(end.find_bytes(self.words.data, self.words.starts) >= 0):
-            made[row] = self.table[row]
+            return rows
+        made = subwords.composed(self.words, rows)
         if not np.isfinite(made).all():
             word = int(np.argmin(np.isfinite(made).all(axis=1)))
             raise ValueError(f"the vector of word {word + 1} is beyond the numbers of float32")
@@ -120,15 +128,15 @@ class Model:
 
 def is_old(head: bytes) -> bool:
     """Return whether a file begins as models of before 2017 do."""
-    size = struct.calcsize(_ARGUMENTS)
+    size = struct.calcsize(ARGUMENTS)
     return (
         len(head) > size
         and b"\0\0" in head[:8]
-        and _are_arguments(struct.unpack(_ARGUMENTS, head[:size]))
+        and are_arguments(struct.unpack(ARGUMENTS, head[:size]))
     )
 
 
-def _are_arguments(numbers: tuple[float, ...]) -> bool:
+def are_arguments(numbers: tuple[float, ...]) -> bool:
     """Return whether fastText could have been called with these."""
     dim, window, epochs, _, _, _, loss, model, buckets, shortest, longest, _, _ = numbers
     return (

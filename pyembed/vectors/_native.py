@@ -62,7 +62,8 @@ def read_safetensors(
             ]
             if not all(length.isdecimal() and len(length) < 4 for length in lengths):
                 raise ValueError("the lengths of its n-grams are damaged")
-            subwords = Subwords(array("ngrams", 2, floats), *map(int, lengths))
+            shortest, longest = map(int, lengths)
+            subwords = Subwords(array("ngrams", 2, floats), shortest, longest)
             if subwords.matrix.shape[1] != matrix.shape[1]:
                 raise ValueError("its n-grams have vectors of another length")
     return Words(packed[: starts[-1]], starts), matrix, counts, subwords

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyembed import _checks, _core
 from pyembed.vectors import _fasttext, _formats, _native, _source
 from pyembed.vectors._subwords import Subwords
+from pyembed.vectors._training import Training
 from pyembed.vectors._words import Words, as_strings
 from pyembed.vectors.vocabulary import Vocabulary
 from pyembed.vectors.word_vectors import WordVectors
@@ -101,11 +102,11 @@ def load(
             raise ValueError(f"a {kind!r} file is not read from a compressed one: unpack it first")
         if kind in ("glove", "word2vec", "word2vec-binary"):
             return _of_rows(source, _formats.rows_of(source, kind), name, wanted, most, errors)
-        words, matrix, counts, subwords = _whole(given, kind, mmap, source)
+        words, matrix, counts, subwords, training = _whole(given, kind, mmap, source)
         words = _mended(words, source.name, errors)
         if mmap and matrix.dtype != name:
             raise ValueError(f"mmap=True: the file has {matrix.dtype}, not dtype={name!r}")
-        return _some(words, matrix, counts, subwords, name, wanted, most)
+        return _some(words, matrix, counts, subwords, training, name, wanted, most)
 
 
 def _index_of(keep: Vocabulary | Iterable[str]) -> _core.StringIndex:
@@ -116,14 +117,14 @@ def _index_of(keep: Vocabulary | Iterable[str]) -> _core.StringIndex:
 
 def _whole(
     path: str, kind: str, mmap: bool, source: _source.Source
-) -> tuple[Words, NDArray[Any], NDArray[np.int64] | None, Subwords | None]:
+) -> tuple[Words, NDArray[Any], NDArray[np.int64] | None, Subwords | None, Training | None]:
     """Return what a file has that is read at once."""
     if kind == "npy":
-        return *_native.read_npy(path, mmap), None, None
+        return *_native.read_npy(path, mmap), None, None, None
     if kind == "safetensors":
-        return _native.read_safetensors(path, mmap)
+        return *_native.read_safetensors(path, mmap), None
     model = _fasttext.Model(source)
-    return model.words, model.vectors(), model.counts, model.subwords
+    return model.words, model.vectors(), model.counts, model.subwords, model.training
 
 
 def _mended(words: Words, name: str, errors: str) -> Words:
@@ -149,6 +150,7 @@ def _some(
     matrix: NDArray[Any],
     counts: NDArray[np.int64] | None,
     subwords: Subwords | None,
+    training: Training | None,
     dtype: str,
     wanted: _core.StringIndex | None,
     limit: int | None,
@@ -163,11 +165,12 @@ def _some(
     if which is not None:
         words, matrix = words.take(which), matrix[which]
         counts = None if counts is None else counts[which]
+        subwords = None if subwords is None else subwords.taken(which)
     if matrix.dtype != dtype:
         matrix = matrix.astype(dtype)
-    if subwords is not None and subwords.matrix.dtype != dtype:
-        subwords = Subwords(subwords.matrix.astype(dtype), subwords.shortest, subwords.longest)
-    return WordVectors._of(words, matrix, counts, subwords)
+    if subwords is not None:
+        subwords = subwords.astype(dtype)
+    return WordVectors._of(words, matrix, counts, subwords, training=training)
 
 
 def _of_rows(

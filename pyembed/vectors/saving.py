@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import IO, cast
 
 import numpy as np
 
 from pyembed import _checks, _core
 from pyembed.io._replacing import replacing
-from pyembed.vectors import _formats, _native
+from pyembed.vectors import _fasttext_writer, _formats, _native
+from pyembed.vectors._blocks import blocks
 from pyembed.vectors._words import Words
 from pyembed.vectors.word_vectors import WordVectors
 
@@ -21,8 +21,7 @@ _ENDINGS = {
     ".npy": "npy",
     ".safetensors": "safetensors",
 }
-_FORMATS = tuple(_ENDINGS.values())
-_NUMBERS = 1 << 20  # of a block that is made at once
+_FORMATS = (*_ENDINGS.values(), "fasttext")
 
 
 def save(wv: WordVectors, path: str | os.PathLike[str], *, format: str = "auto") -> None:
@@ -36,11 +35,11 @@ def save(wv: WordVectors, path: str | os.PathLike[str], *, format: str = "auto")
     path : path-like
         A text or binary file is compressed where it ends with ``.gz``.
     format : str
-        ``"glove"``, ``"word2vec"``, ``"word2vec-binary"``, ``"npy"`` or ``"safetensors"``, as
-        `load` describes them; ``"auto"`` goes by the ending, before ``.gz``: ``.txt``, ``.vec``,
-        ``.bin``, ``.npy`` or ``.safetensors``. The last keeps all: the dtype, counts and subwords.
-        Text has the fewest digits that are read as the same numbers; word2vec's binary file has
-        float32.
+        ``"glove"``, ``"word2vec"``, ``"word2vec-binary"``, ``"fasttext"``, ``"npy"`` or
+        ``"safetensors"``, as `load` describes them; ``"auto"`` goes by the ending, before ``.gz``:
+        ``.txt``, ``.vec``, ``.bin`` (word2vec's), ``.npy`` or ``.safetensors``. The last keeps all:
+        the dtype, counts and subwords. fastText's has counts and subwords too. Text has the fewest
+        digits that are read as the same numbers; binary files have float32.
 
     Raises
     ------
@@ -51,7 +50,16 @@ def save(wv: WordVectors, path: str | os.PathLike[str], *, format: str = "auto")
     ValueError
         If the format is not known; a word cannot stand in it (one with an end of line; one with a
         blank, in word2vec's binary file and where no header tells the number of columns); or a
-        number is not finite there. The old file stays.
+        number is not finite there; or counts are missing that fastText's file has. The old file
+        stays.
+
+    Notes
+    -----
+    fastText's file has no vectors of words but what each has of its own, of which its vector is the
+    mean with those of its n-grams. What was loaded from such a file is written as it was; a vector
+    that was changed since, or comes from elsewhere, is read again but for rounding. What it was
+    trained with is written where it is known, else fastText's defaults; the vectors that training
+    on starts from are zeros where they are not known, as in a training that begins.
     """
     if not isinstance(wv, WordVectors):
         raise TypeError(f"wv must be WordVectors, not {type(wv).__name__}")
@@ -101,14 +109,8 @@ def _check_utf8(words: Words) -> None:
 def _check(words: Words, wv: WordVectors, kind: str) -> None:
     """Refuse what would be read as something else."""
     _check_utf8(words)
-    forbidden = "\n\r\0" if kind == "word2vec" else " \t\n\r\0"
     for place, word in enumerate(words):
-        if (
-            not word
-            or word.strip(" \t") != word
-            or any(c in word for c in forbidden)
-            or (place == 0 and word[0] == "\ufeff")
-        ):
+        if not _fits(word, kind) or (place == 0 and word[:1] == "\ufeff" and kind != "fasttext"):
             raise ValueError(
                 f"word {place}, {word!r}, cannot stand in the format {kind!r}: save as "
                 "'safetensors'"
@@ -117,7 +119,7 @@ def _check(words: Words, wv: WordVectors, kind: str) -> None:
         [word.encode().split() for word in words[:100]]
     ):
         raise ValueError("all of the first words end with numbers: save as 'safetensors'")
-    for start, stop in _blocks(wv):
+    for start, stop in blocks(len(wv), wv.dim):
         finite = np.isfinite(wv.matrix[start:stop]).all(axis=1)
         if not finite.all():
             place = start + int(np.argmin(finite))
@@ -126,10 +128,19 @@ def _check(words: Words, wv: WordVectors, kind: str) -> None:
         raise ValueError(f"rows without numbers cannot stand in the format {kind!r}")
 
 
+def _fits(word: str, kind: str) -> bool:
+    if kind == "fasttext":
+        return "\0" not in word
+    forbidden = "\n\r\0" if kind == "word2vec" else " \t\n\r\0"
+    return bool(word) and word.strip(" \t") == word and not any(c in word for c in forbidden)
+
+
 def _write(wv: WordVectors, words: Words, kind: str, file: IO[bytes]) -> None:
+    if kind == "fasttext":
+        return _fasttext_writer.write(file, words, wv.matrix, wv.counts, wv._subwords, wv._training)
     if kind != "glove":
         file.write(f"{len(wv)} {wv.dim}\n".encode())
-    for start, stop in _blocks(wv):
+    for start, stop in blocks(len(wv), wv.dim):
         rows = np.require(wv.matrix[start:stop], requirements=["C", "A"])
         if kind == "word2vec-binary":
             pairs = zip(words[start:stop], rows.astype("<f4", copy=False), strict=True)
@@ -138,9 +149,4 @@ def _write(wv: WordVectors, words: Words, kind: str, file: IO[bytes]) -> None:
         bounds = words.starts[start : stop + 1]
         data = words.data[bounds[0] : bounds[-1]]
         file.write(_core.lines_of_rows(data, bounds - bounds[0], rows))
-
-
-def _blocks(wv: WordVectors) -> Iterator[tuple[int, int]]:
-    step = max(1, _NUMBERS // max(1, wv.dim))
-    for start in range(0, len(wv), step):
-        yield start, min(start + step, len(wv))
+    return None

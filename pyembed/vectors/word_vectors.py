@@ -14,6 +14,7 @@ from pyembed._mutex import Mutex
 from pyembed.layers import Embedding
 from pyembed.vectors._nearest import Nearest, nearest
 from pyembed.vectors._subwords import Subwords
+from pyembed.vectors._training import Training
 from pyembed.vectors._words import Words, as_strings, index_of
 from pyembed.vectors.approximate import ApproximateIndex
 from pyembed.vectors.evaluation import Evaluations
@@ -120,6 +121,7 @@ class WordVectors(Questions, Evaluations):
         counts: Any = None,
         subwords: Subwords | None = None,
         index: _core.StringIndex | None = None,
+        training: Training | None = None,
     ) -> None:
         if not isinstance(matrix, np.ndarray) or str(matrix.dtype) not in _core.elements:
             what = getattr(matrix, "dtype", type(matrix).__name__)
@@ -134,6 +136,7 @@ class WordVectors(Questions, Evaluations):
         self.counts = None if counts is None else _counts(counts, len(words))
         self._words = words
         self._subwords = subwords
+        self._training = training
         self._index = index
         self._mutex = Mutex()
 
@@ -381,11 +384,18 @@ class WordVectors(Questions, Evaluations):
             "matrix": np.array(self.matrix),
             "counts": self.counts,
             "subwords": self._subwords,
+            "training": self._training,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         words = Words(*state["words"])
-        self._fill(words, state["matrix"], state["counts"], state["subwords"])
+        self._fill(
+            words,
+            state["matrix"],
+            state["counts"],
+            state["subwords"],
+            training=state.get("training"),
+        )
 
     def __repr__(self) -> str:
         more = ", with subwords" if self.has_subwords else ""

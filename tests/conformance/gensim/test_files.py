@@ -1,6 +1,7 @@
 """gensim's own test files, and what it writes, load to its values; and what we write, there."""
 
 import warnings
+from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -10,7 +11,11 @@ import pytest
 pytest.importorskip("gensim")
 
 from gensim.models import FastText, KeyedVectors
-from gensim.models.fasttext import load_facebook_vectors, save_facebook_model
+from gensim.models.fasttext import (
+    load_facebook_model,
+    load_facebook_vectors,
+    save_facebook_model,
+)
 
 from pyembed import vectors
 
@@ -140,6 +145,81 @@ def test_a_model_that_it_trained(tmp_path):
     wv = vectors.load(tmp_path / "m.bin")
     for word in ("the", "brownish", "東京", "unseen", "ü"):
         np.testing.assert_allclose(wv[word], model.wv[word], rtol=1e-5, atol=1e-6)
+
+
+MODEL = ("window", "epochs", "negative", "hs", "sg", "min_count", "sample", "corpus_total_words")
+
+
+def check_same_model(model, wanted):
+    """All that gensim reads of a file but the vectors that training on starts from."""
+    assert model.wv.index_to_key == wanted.wv.index_to_key
+    assert model.wv.vectors_vocab.tobytes() == wanted.wv.vectors_vocab.tobytes()
+    assert model.wv.vectors_ngrams.tobytes() == wanted.wv.vectors_ngrams.tobytes()
+    assert model.wv.vectors.tobytes() == wanted.wv.vectors.tobytes()
+    for name in ("bucket", "min_n", "max_n", "vector_size"):
+        assert getattr(model.wv, name) == getattr(wanted.wv, name), name
+    for name in MODEL:
+        assert getattr(model, name) == getattr(wanted, name), name
+    for word in wanted.wv.index_to_key:
+        assert model.wv.get_vecattr(word, "count") == wanted.wv.get_vecattr(word, "count")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("crime-and-punishment.bin", "toy-model.bin", "toy-model-pretrained.bin"),
+        *("lee_fasttext.bin", "lee_fasttext_new.bin", "non_ascii_fasttext.bin"),
+    ],
+)
+def test_its_models_of_fasttext_that_we_wrote_again(name, tmp_path):
+    vectors.save(vectors.load(DATA / name), tmp_path / "a.bin", format="fasttext")
+    model = load_facebook_model(tmp_path / "a.bin")
+    check_same_model(model, load_facebook_model(DATA / name))
+    output = model.syn1 if model.hs else model.syn1neg
+    assert not output.any()
+    assert output.shape == model.wv.vectors.shape
+
+
+TEXTS = [["the", "quick", "brownish", "fox"], ["the", "naïve", "東京", "fox"]] * 10
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"sg": 1, "window": 3, "negative": 4, "sample": 0.01},
+        {"sg": 0, "hs": 1, "negative": 0, "min_n": 2, "max_n": 3},
+    ],
+)
+def test_a_model_that_it_trained_and_we_wrote(arguments, tmp_path):
+    """With the vectors that training on starts from: gensim does train on."""
+    kind = {"vector_size": 8, "min_count": 1, "bucket": 50, "epochs": 2}
+    trained = FastText(TEXTS, workers=1, seed=1, **kind, **arguments)
+    save_facebook_model(trained, str(tmp_path / "theirs.bin"))
+    wv = vectors.load(tmp_path / "theirs.bin")
+    output = trained.syn1 if trained.hs else trained.syn1neg
+    told = {name: getattr(wv._training, name) for name in ("model", "loss", "window", "epochs")}
+    assert told == {
+        "model": "skipgram" if trained.sg else "cbow",
+        "loss": "hs" if trained.hs else "ns",
+        "window": trained.window,
+        "epochs": 2,
+    }
+    wv._training = replace(wv._training, output=output)
+    vectors.save(wv, tmp_path / "ours.bin", format="fasttext")
+    assert (tmp_path / "ours.bin").read_bytes() == (tmp_path / "theirs.bin").read_bytes()
+    model = load_facebook_model(tmp_path / "ours.bin")
+    check_same_model(model, load_facebook_model(tmp_path / "theirs.bin"))
+    before = model.wv["the"].copy()
+    model.train(TEXTS, total_examples=len(TEXTS), epochs=1)
+    assert (model.wv["the"] != before).any()
+
+
+def test_vectors_of_ours_as_a_model_of_fasttext(keyed, tmp_path):
+    wv = vectors.WordVectors(keyed.index_to_key, keyed.vectors, counts=[4, 3, 2, 1])
+    vectors.save(wv, tmp_path / "a.bin", format="fasttext")
+    again = load_facebook_vectors(tmp_path / "a.bin")
+    assert again.index_to_key == keyed.index_to_key
+    assert again.vectors.tobytes() == keyed.vectors.tobytes()
 
 
 def test_a_parse_is_quick(tmp_path, rng):
