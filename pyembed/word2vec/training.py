@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pyembed import _checks, _core
 from pyembed.config import get_num_threads
+from pyembed.vectors._training import Training
 from pyembed.vectors._words import as_strings, index_of
 from pyembed.vectors.vocabulary import Vocabulary
 from pyembed.vectors.word_vectors import WordVectors
@@ -188,7 +189,19 @@ def train(
     )
     run = _Run(trainer, workers, int(rows.counts.sum()), len(read.numbers), rounds, began)
     interrupted = not run.to_the_end(Line(bool(progress)), callback)
-    made = TrainedVectors._of(rows.words, inputs, _all_counts(rows, initial))
+    arguments = Training(
+        model=model,
+        loss=loss,
+        window=reach,
+        epochs=rounds,
+        min_count=least,
+        negative=negatives,
+        sample=share,
+        tokens=int(read.counts.sum()),
+        output=outputs,
+    )
+    counts = _all_counts(rows, initial)
+    made = TrainedVectors._of(rows.words, inputs, counts, training=arguments)
     assert isinstance(made, TrainedVectors)
     made.output = outputs
     made.losses = run.losses()

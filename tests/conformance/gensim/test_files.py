@@ -17,7 +17,7 @@ from gensim.models.fasttext import (
     save_facebook_model,
 )
 
-from pyembed import vectors
+from pyembed import vectors, word2vec
 
 pytestmark = [  # it leaves files open
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
@@ -220,6 +220,18 @@ def test_vectors_of_ours_as_a_model_of_fasttext(keyed, tmp_path):
     again = load_facebook_vectors(tmp_path / "a.bin")
     assert again.index_to_key == keyed.index_to_key
     assert again.vectors.tobytes() == keyed.vectors.tobytes()
+
+
+def test_vectors_that_we_trained_as_a_model_of_fasttext(tmp_path):
+    """With what they were trained with, and the table that they were predicted with."""
+    wv = word2vec.train(TEXTS * 20, dim=8, window=3, negative=4, epochs=2, sample=0.01, seed=1)
+    vectors.save(wv, tmp_path / "a.bin", format="fasttext")
+    model = load_facebook_model(tmp_path / "a.bin")
+    assert model.wv.index_to_key == list(wv.words)
+    assert model.wv.vectors.tobytes() == wv.matrix.tobytes()
+    assert model.syn1neg.tobytes() == wv.output.tobytes()
+    told = [getattr(model, name) for name in MODEL]
+    assert told == [3, 2, 4, 0, 1, 5, 0.01, 1600]
 
 
 def test_a_parse_is_quick(tmp_path, rng):
