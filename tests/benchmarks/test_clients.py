@@ -1,10 +1,10 @@
 """What decides whether a client's two sides agree; `python benchmarks/clients` runs them."""
 
-import importlib
-import sys
 from pathlib import Path
 
 import pytest
+
+from beside import modules_of
 
 pytest.importorskip("torch")
 CLIENTS = Path(__file__).parents[2] / "benchmarks" / "clients"
@@ -13,12 +13,7 @@ CLIENTS = Path(__file__).parents[2] / "benchmarks" / "clients"
 @pytest.fixture
 def load(monkeypatch):
     """Import a module of the clients; none is left behind."""
-    monkeypatch.syspath_prepend(CLIENTS)
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if str(CLIENTS) in (getattr(sys.modules[name], "__file__", None) or ""):
-            del sys.modules[name]
+    yield from modules_of(CLIENTS, monkeypatch)
 
 
 class Side:

@@ -1,6 +1,5 @@
 """The harness's contestants; the figures themselves are for `python benchmarks`."""
 
-import importlib
 import importlib.util
 import subprocess
 import sys
@@ -9,18 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beside import modules_of
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
 def load(monkeypatch):
     """Import a module of the benchmark; none is left behind."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in (getattr(sys.modules[name], "__file__", None) or ""):
-            del sys.modules[name]
+    yield from modules_of(BENCHMARKS, monkeypatch)
 
 
 def measured(harness, *contestants):
