@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+LARGEST_SEED = 2**32 - 1
+
 
 def example_parser(about: str) -> argparse.ArgumentParser:
     """Make a parser that tells what an example's docstring does."""
@@ -18,17 +20,29 @@ def example_parser(about: str) -> argparse.ArgumentParser:
     )
 
 
+def add_number(
+    parser: argparse.ArgumentParser, name: str, default: int, about: str, low: int, high: int
+) -> None:
+    """Add an argument that is a whole number, from ``low`` to ``high``."""
+    parser.add_argument(
+        name,
+        type=whole_number(low, high),
+        default=default,
+        metavar="N",
+        help=f"{about} (default: %(default)s)",
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add ``--seed``."""
+    add_number(parser, "--seed", 0, about, 0, LARGEST_SEED)
+
+
 def add_threads_and_figure(
     parser: argparse.ArgumentParser, threads: int, figure: str, of: str = "of pyembed"
 ) -> None:
     """Add the arguments that come last in every example: ``--threads`` and ``--output``."""
-    parser.add_argument(
-        "--threads",
-        type=whole_number(1, 1024),
-        default=threads,
-        metavar="N",
-        help=f"threads {of} (default here: %(default)s)",
-    )
+    add_number(parser, "--threads", threads, f"threads {of}", 1, 1024)
     parser.add_argument(
         "--output",
         type=figure_path,

@@ -35,7 +35,7 @@ from matplotlib.figure import Figure
 
 import datasets
 import pyembed as pe
-from arguments import add_threads_and_figure, example_parser, whole_number
+from arguments import add_seed, add_threads_and_figure, example_parser
 from pyembed.vectors import Vocabulary
 from sentiment_study.figure import BLUE, GREY, ORANGE
 from sentiment_study.snippets import Snippets, Split, split_by_film, tokenize
@@ -269,13 +269,7 @@ def draw(path: Path, results: dict[str, dict[str, Result]]) -> None:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; what cannot work is refused here, before any work is done."""
     parser = example_parser(str(__doc__))
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0, 2**32 - 1),
-        default=0,
-        metavar="N",
-        help="of the split, the weights and the order of batches (default: %(default)s)",
-    )
+    add_seed(parser, "of the split, the weights and the order of batches")
     parser.add_argument("--quick", action="store_true", help="one epoch, and a smaller table")
     add_threads_and_figure(parser, pe.get_num_threads(), "keras_sentiment.png")
     options = parser.parse_args(arguments)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 import datasets
 import pyembed as pe
-from arguments import add_threads_and_figure, example_parser, whole_number
+from arguments import add_number, add_seed, add_threads_and_figure, example_parser
 from recommender_study import figure
 from recommender_study.factorization import Factorization
 from recommender_study.folds import FOLDS, folds
@@ -113,19 +113,9 @@ def neighbours(model: Factorization, ratings: datasets.Ratings, count: int = 4) 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; what cannot work is refused here, before any work is done."""
     parser = example_parser(str(__doc__))
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0, 2**32),
-        default=0,
-        metavar="N",
-        help="of the folds, the first vectors and the batches (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--folds",
-        type=whole_number(1, FOLDS),
-        default=FOLDS,
-        metavar="N",
-        help=f"how many of the {FOLDS} folds to hold out in turn (default: %(default)s)",
+    add_seed(parser, "of the folds, the first vectors and the batches")
+    add_number(
+        parser, "--folds", FOLDS, f"how many of the {FOLDS} folds to hold out in turn", 1, FOLDS
     )
     add_threads_and_figure(parser, pe.get_num_threads(), "recommender.png")
     return parser.parse_args(arguments)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 import datasets
 import pyembed as pe
-from arguments import add_threads_and_figure, example_parser, whole_number
+from arguments import add_seed, add_threads_and_figure, example_parser
 from pyembed.vectors import Vocabulary, WordVectors
 from sentiment_study import figure, one_hot, report
 from sentiment_study.neighbours import Similarity
@@ -172,13 +172,7 @@ def progress(items: Iterable[T], what: str, total: int) -> tqdm[T]:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; what cannot work is refused here, before any work is done."""
     parser = example_parser(str(__doc__))
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0, 2**32),
-        default=0,
-        metavar="N",
-        help="first seed (default: %(default)s)",
-    )
+    add_seed(parser, "first seed")
     parser.add_argument("--quick", action="store_true", help="a smaller run, of some seconds")
     add_threads_and_figure(parser, pe.get_num_threads(), "sentiment.png")
     return parser.parse_args(arguments)

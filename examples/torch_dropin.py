@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 import datasets
 import pyembed.torch as pt
-from arguments import add_threads_and_figure, example_parser, whole_number
+from arguments import add_number, add_seed, add_threads_and_figure, example_parser
 
 ROWS = 1 << 21  # of the table of features
 DIM = 64
@@ -223,20 +223,8 @@ def draw(path: Path, runs: dict[str, Run]) -> None:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; what cannot work is refused here, before any work is done."""
     parser = example_parser(str(__doc__))
-    parser.add_argument(
-        "--epochs",
-        type=whole_number(1, 100),
-        default=2,
-        metavar="N",
-        help="how often to go through the text (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0, 2**32),
-        default=0,
-        metavar="N",
-        help="of the first weights and the batches (default: %(default)s)",
-    )
+    add_number(parser, "--epochs", 2, "how often to go through the text", 1, 100)
+    add_seed(parser, "of the first weights and the batches")
     add_threads_and_figure(
         parser, torch.get_num_threads(), "torch_dropin.png", "of torch, which pyembed follows"
     )
