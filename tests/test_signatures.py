@@ -86,6 +86,12 @@ SIGNATURES = {
     "vectors.WordVectors.to_embedding": (
         "vocabulary, *, oov='zero', lowercase_fallback=False, trainable=True, seed=0"
     ),
+    "vectors.SentenceVectors": (
+        "matrix, tokenizer, *, weights=None, normalize=False, max_length=512"
+    ),
+    "vectors.SentenceVectors.encode": "texts, *, normalize=None, max_length='auto'",
+    "vectors.SentenceVectors.tokenize": "texts, *, max_length='auto'",
+    "vectors.SentenceVectors.save": "folder",
     "set_num_threads": "n",
     "get_num_threads": "",
     "release_memory": "",

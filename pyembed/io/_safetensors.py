@@ -24,7 +24,7 @@ from pyembed import _checks
 from pyembed.io._errors import short, shown
 from pyembed.io._json import parsed
 
-_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8"}
+DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8"}
 _BLOCK = 8 << 20  # bytes
 _PAGE = 4096  # bytes that a system reads at least
 _ALIGNMENT = 64  # of the first array, in the file and so in a memory map
@@ -45,7 +45,7 @@ class StoredArray:
 def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
     """Write arrays of float64, float32 or int64 in any layout, the widest dtypes first."""
     names = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that all are aligned
-    codes = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
+    codes = {np.dtype(dtype): code for code, dtype in DTYPES.items()}
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
     for name in names:
@@ -77,6 +77,8 @@ class Reader:
     Parameters
     ----------
     file : binary file
+    dtypes : mapping of str to str
+        Those that its arrays may have: the format's names of them, and NumPy's.
 
     Attributes
     ----------
@@ -88,10 +90,10 @@ class Reader:
     ValueError
         If the file is not of the format, or was cut short.
     TypeError
-        If one of its arrays is not of float64, float32 or int64.
+        If one of its arrays is of another dtype: by default, not of float64, float32 or int64.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, dtypes: Mapping[str, str] = DTYPES) -> None:
         self._file = file
         self._size = size = os.fstat(file.fileno()).st_size
         self._map: mmap.mmap | None = None
@@ -102,7 +104,9 @@ class Reader:
         text = bytearray(length)
         _fill(file, memoryview(text))
         header, self.metadata = _header(text)
-        self.arrays = {name: _stored(name, entry, 8 + length) for name, entry in header.items()}
+        self.arrays = {
+            name: _stored(name, entry, 8 + length, dtypes) for name, entry in header.items()
+        }
         self._check_ends(8 + length, size)
         _check_empty_rows([array.shape for array in self.arrays.values()], size)
 
@@ -193,7 +197,7 @@ def _header(text: bytearray) -> tuple[dict[str, Any], dict[str, str]]:
     return header, metadata
 
 
-def _stored(name: str, entry: Any, first_byte: int) -> StoredArray:
+def _stored(name: str, entry: Any, first_byte: int, dtypes: Mapping[str, str]) -> StoredArray:
     try:
         dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         numbers = (*shape, begin, end)
@@ -203,10 +207,10 @@ def _stored(name: str, entry: Any, first_byte: int) -> StoredArray:
         valid = False
     if not valid:
         raise ValueError(f"{short(name)} is described as {shown(entry)}")
-    if dtype not in _DTYPES:
-        known = ", ".join(_DTYPES)
+    if dtype not in dtypes:
+        known = ", ".join(dtypes)
         raise TypeError(f"{short(name)} has dtype {short(dtype)}, which is none of {known}")
-    stored = StoredArray(np.dtype(_DTYPES[dtype]), tuple(shape), first_byte + begin)
+    stored = StoredArray(np.dtype(dtypes[dtype]), tuple(shape), first_byte + begin)
     if end - begin != _size(stored):
         raise ValueError(f"{short(name)} has {end - begin} bytes, and should have {_size(stored)}")
     return stored

@@ -1,4 +1,4 @@
-"""Words, and vectors that were trained for them.
+"""Words and texts, and vectors that were trained for them.
 
 >>> import numpy as np
 >>> from pyembed import vectors
@@ -11,6 +11,7 @@ from pyembed.vectors.approximate import ApproximateIndex
 from pyembed.vectors.evaluation import AnalogyScores, AnalogySection, WordPairScores
 from pyembed.vectors.loading import load
 from pyembed.vectors.saving import save
+from pyembed.vectors.sentence_vectors import SentenceVectors
 from pyembed.vectors.vocabulary import Vocabulary
 from pyembed.vectors.word_vectors import Coverage, WordVectors
 
@@ -19,6 +20,7 @@ __all__ = [
     "AnalogySection",
     "ApproximateIndex",
     "Coverage",
+    "SentenceVectors",
     "Vocabulary",
     "WordPairScores",
     "WordVectors",

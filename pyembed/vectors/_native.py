@@ -32,7 +32,10 @@ def read_safetensors(
     with open(path, "rb", buffering=0) as file:
         reader = _safetensors.Reader(cast(BinaryIO, file))
         if reader.metadata.get(_KEY) != _VERSION:
-            raise ValueError(f"it has no word vectors: its metadata have no {_KEY!r} of version 1")
+            raise ValueError(
+                f"it has no word vectors: its metadata have no {_KEY!r} of version 1 (of a model "
+                "of Model2Vec's, load the folder)"
+            )
 
         def array(name: str, axes: int, dtypes: tuple[str, ...]) -> NDArray[Any]:
             stored = reader[name]

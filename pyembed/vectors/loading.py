@@ -5,22 +5,42 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyembed import _checks, _core
-from pyembed.vectors import _fasttext, _formats, _native, _source
+from pyembed.vectors import _fasttext, _formats, _model2vec, _native, _source
 from pyembed.vectors._subwords import Subwords
 from pyembed.vectors._training import Training
 from pyembed.vectors._words import Words, as_strings
+from pyembed.vectors.sentence_vectors import SentenceVectors, load_folder
 from pyembed.vectors.vocabulary import Vocabulary
 from pyembed.vectors.word_vectors import WordVectors
 
 _WINDOW = 4 << 20  # bytes that are read at once; and the longest line
 
 
+@overload
+def load(
+    path: str | os.PathLike[str],
+    *,
+    format: Literal["model2vec"],
+    dtype: Any = "float32",
+    mmap: bool = False,
+) -> SentenceVectors: ...
+@overload
+def load(
+    path: str | os.PathLike[str],
+    *,
+    format: str = "auto",
+    keep: Vocabulary | Iterable[str] | None = None,
+    dtype: Any = "float32",
+    mmap: bool = False,
+    limit: int | None = None,
+    errors: str = "strict",
+) -> WordVectors: ...
 def load(
     path: str | os.PathLike[str],
     *,
@@ -37,7 +57,7 @@ def load(
     ----------
     path : path-like
         A file; compressed by gzip or not. Of a zip file with several members, one is named behind
-        it: ``"glove.6B.zip/glove.6B.50d.txt"``.
+        it: ``"glove.6B.zip/glove.6B.50d.txt"``. Or a folder of Model2Vec's.
     format : str
         ``"auto"`` looks at the file's beginning. Else one of
 
@@ -48,14 +68,15 @@ def load(
         - ``"fasttext"``: fastText's ``.bin``, with vectors of words that are not in it;
         - ``"npy"``: a matrix of NumPy's, with the words, one a line, in ``NAME.words.txt`` beside
           ``NAME.npy``;
-        - ``"safetensors"``: what `save` writes.
+        - ``"safetensors"``: what `save` writes;
+        - ``"model2vec"``: a folder of Model2Vec's, with vectors for texts.
     keep : Vocabulary or iterable of str, optional
         Words: others are not read.
     dtype : {'float32', 'float64'}
         Of the matrix. Numbers of a text become the nearest that the dtype has.
     mmap : bool
         Whether the matrix is a map of the file, read-only, which takes no time and no memory: of
-        ``"safetensors"`` and ``"npy"``, uncompressed, in their own dtype.
+        ``"safetensors"``, ``"npy"`` and ``"model2vec"``, uncompressed, in their own dtype.
     limit : int, optional
         Rows that are read at the most, from the first on: files have the most frequent words first.
     errors : {'strict', 'replace', 'skip'}
@@ -68,10 +89,14 @@ def load(
     Returns
     -------
     WordVectors
-        Words in the order of the file.
+        Words in the order of the file. Of a folder of Model2Vec's, `SentenceVectors`: its tokens,
+        a row for each, and `encode`. Numbers of float16 and int8 become those of `dtype`; where
+        several tokens share a vector, since the vocabulary was quantised, each has its own again.
 
     Raises
     ------
+    ImportError
+        If it is a folder of Model2Vec's, and there is no `tokenizers` library.
     OSError
         If the file cannot be read, or is no regular one.
     TypeError
@@ -87,9 +112,13 @@ def load(
     """
     given = os.fsdecode(path)
     name = _checks.float_dtype(dtype)
-    _checks.one_of(format, "format", ("auto", *_formats.FORMATS))
+    _checks.one_of(format, "format", ("auto", *_formats.FORMATS, "model2vec"))
     _checks.one_of(errors, "errors", ("strict", "replace", "skip"))
     most = None if limit is None else _checks.integer(limit, "limit", 0)
+    if format == "model2vec" or (format == "auto" and _model2vec.is_folder(given)):
+        if keep is not None or most is not None or errors != "strict":
+            raise ValueError("keep, limit and errors are not for a folder of Model2Vec's")
+        return load_folder(given, name, mmap)
     wanted = None if keep is None else _index_of(keep)
     with _source.opened(given) as source:
         kind = _formats.format_of(source) if format == "auto" else format
