@@ -33,6 +33,7 @@ JOBS = {
     "vectors": "word vectors read from text, and from word2vec's binary file",
     "similar": "words near to words: one question, a batch of them, and an approximate index",
     "sharding": "a table that several ranks share: their steps beside one process's, and scaling",
+    "sentences": "texts as vectors: tokenized, looked up, and the means of their tokens",
     "memory": "what a training step needs besides table and optimizer state",
     "onehot": "the one-hot matrix product, for growing tables, until it no longer fits",
 }
@@ -117,6 +118,7 @@ def set_environment(options: Options) -> None:
     """What libraries read once, as they load."""
     for library in BLAS_THREADS:
         os.environ[f"{library}_THREADS"] = str(options.threads)
+    os.environ["RAYON_NUM_THREADS"] = str(options.threads)
     # Numba refuses more threads than this.
     os.environ["NUMBA_NUM_THREADS"] = str(max(options.threads, usable_cpus()))
     if options.torch_huge_pages:  # as NumPy and we do, but PyTorch does not by itself

@@ -25,6 +25,8 @@ INSTALL = {
     "pandas": "pip install pandas",
     "gensim": "pip install gensim==4.4.0",
     "usearch": "pip install '.[ann]'",
+    "tokenizers": "pip install '.[sentences]'",
+    "model2vec": "pip install model2vec==0.10.0",
     "keras": "python -m venv K && K/bin/pip install keras==3.15.1 tensorflow-cpu==2.21.0 "
     "and --keras-python K/bin/python",
 }

@@ -128,6 +128,7 @@ PLAN = (
     Part("vectors", "files of word vectors"),
     Part("similar", "words near to words"),
     Part("sharding", "ranks on this machine, and a model of more"),
+    Part("sentences", "texts as vectors"),
     Part("memory", "memory"),
     Part("onehot", "growing tables", {"rows": ONE_HOT}, axis="table"),
 )
