@@ -46,7 +46,7 @@ PYEMBED = (
     ),
     *("initializers", "regularizers", "constraints", "ops"),
     *("table", "lookup", "sharding", "baseline", "sparse_grad", "layers", "optimizers", "io"),
-    *("vectors", "word2vec", "torch", "keras"),
+    *("vectors", "word2vec", "torch", "keras", "cli", "__main__"),
 )
 
 

@@ -21,6 +21,8 @@ HEAD = 1 << 20  # bytes that the format is told by
 _SECONDS = 3.0  # after which progress is shown
 _REST = 0.2  # seconds between two times
 
+shows_progress = True  # on a terminal
+
 
 class Source:
     """Bytes that are read once, from the first to the last.
@@ -127,7 +129,9 @@ class Source:
     def _show(self) -> None:
         """Show on a terminal how far it has come, if that takes long."""
         now = time.monotonic()
-        if now - self._began < _SECONDS or now - self._shown < _REST or not sys.stderr.isatty():
+        if not shows_progress or now - self._began < _SECONDS or now - self._shown < _REST:
+            return
+        if not sys.stderr.isatty():
             return
         self._shown = now
         share = self._raw.tell() / max(self._raw_size, 1)

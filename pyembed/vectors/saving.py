@@ -22,6 +22,7 @@ _ENDINGS = {
     ".safetensors": "safetensors",
 }
 _FORMATS = (*_ENDINGS.values(), "fasttext")
+_PACKED = ".gz"
 
 
 def save(wv: WordVectors, path: str | os.PathLike[str], *, format: str = "auto") -> None:
@@ -64,13 +65,10 @@ def save(wv: WordVectors, path: str | os.PathLike[str], *, format: str = "auto")
     if not isinstance(wv, WordVectors):
         raise TypeError(f"wv must be WordVectors, not {type(wv).__name__}")
     given = os.fsdecode(path)
-    name = given.removesuffix(".gz")
+    name = given.removesuffix(_PACKED)
     kind = _checks.one_of(format, "format", ("auto", *_FORMATS))
     if kind == "auto":
-        ending = os.path.splitext(name)[1].lower()
-        if ending not in _ENDINGS:
-            raise ValueError(f"{given!r} ends with none of {', '.join(_ENDINGS)}: give a format")
-        kind = _ENDINGS[ending]
+        kind = format_of(given)
     if kind in ("npy", "safetensors"):
         if name != given:
             raise ValueError(f"a {kind!r} file is not compressed: {given!r}")
@@ -86,6 +84,20 @@ def save(wv: WordVectors, path: str | os.PathLike[str], *, format: str = "auto")
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
             _write(wv, words, kind, cast(IO[bytes], packed))
     return None
+
+
+def format_of(path: str) -> str:
+    """Return the format that a file's ending stands for.
+
+    Raises
+    ------
+    ValueError
+        If it stands for none.
+    """
+    ending = os.path.splitext(path.removesuffix(_PACKED))[1].lower()
+    if ending not in _ENDINGS:
+        raise ValueError(f"{path!r} ends with none of {', '.join(_ENDINGS)}: give a format")
+    return _ENDINGS[ending]
 
 
 def _save_whole(wv: WordVectors, path: str, kind: str) -> None:
