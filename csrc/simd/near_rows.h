@@ -166,16 +166,23 @@ PYEMBED_INLINE Angle angle_of(i64 dim, X x, Y y) {
             sum_columns(dim, [=](i64 column) { return y(column) * y(column); })};
 }
 
-// Nan where a row is zeros or not finite. Rows whose squares may leave the range of double are divided by
-// their largest numbers.
+// What to divide a row by so that its largest number is from 1 to 2: a power of two, which rounds nothing.
+template <class E>
+double scale_of(const E* x, i64 dim) {
+    int exponent;
+    ::frexp(row_norm(x, dim, INFINITY), &exponent);
+    return ::ldexp(1.0, exponent - 1);
+}
+
+// Nan where a row is zeros or not finite. Rows whose squares may leave the range of double are scaled first.
 template <class A, class B>
 double cosine_of(const A* a, const B* b, i64 dim) {
     const auto x = [=](i64 column) { return static_cast<double>(a[column]); };
     const auto y = [=](i64 column) { return static_cast<double>(b[column]); };
     const Angle angle = angle_of(dim, x, y);
     if (angle.is_sure()) return angle.cosine();
-    const double of_a = row_norm(a, dim, INFINITY);
-    const double of_b = row_norm(b, dim, INFINITY);
+    const double of_a = scale_of(a, dim);
+    const double of_b = scale_of(b, dim);
     return angle_of(
                dim, [=](i64 column) { return x(column) / of_a; },
                [=](i64 column) { return y(column) / of_b; })

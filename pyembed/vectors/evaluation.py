@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -77,7 +77,7 @@ class AnalogyScores(NamedTuple):
     skipped: int
 
 
-class Evaluations:
+class Evaluations(ABC):
     """What vectors can be tested by: gensim's protocols, with its numbers."""
 
     matrix: NDArray[Any]

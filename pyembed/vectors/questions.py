@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -24,7 +25,7 @@ Term = tuple[str | NDArray[np.float64], float]  # a word or a vector, and its we
 NO_WORDS = (PADDING, UNKNOWN)
 
 
-class Questions:
+class Questions(ABC):
     """What words and vectors can be asked, of exact vectors as of an approximate index.
 
     A question is a word, a vector, or several of them: then its direction is the mean of the words'
@@ -281,12 +282,10 @@ class Questions:
         if not questions or count == 0:
             return [[] for _ in questions]
         rows, found = self._nearest(directions, count + max(map(len, own)), first)
-        kept = [
-            [(row, cosine) for row, cosine in zip(*pair, strict=True) if row not in left_out][
-                :count
-            ]
-            for *pair, left_out in zip(rows.tolist(), found.tolist(), own, strict=True)
-        ]
+        kept = []
+        for near, their, left_out in zip(rows.tolist(), found.tolist(), own, strict=True):
+            others = (pair for pair in zip(near, their, strict=True) if pair[0] not in left_out)
+            kept.append(list(islice(others, count)))
         names = iter(self._words.take(np.array([row for one in kept for row, _ in one], np.int64)))
         return [[(next(names), cosine) for _, cosine in one] for one in kept]
 
@@ -302,14 +301,8 @@ class Questions:
         for place, question in enumerate(questions):
             if not question:
                 raise ValueError("a question needs a word or a vector: there is none")
-            made = directions[place]
-            made[:] = 0
-            for item, weight in question:
-                vector = next(vectors)
-                if len(question) == 1:  # as it lies, so that its cosines are those of similarity
-                    made[:] = vector * np.sign(weight)
-                else:
-                    made += weight * (unit(vector) if isinstance(item, str) else vector)
+            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused below
+                directions[place] = _direction(question, vectors)
         _refuse_without_direction(directions, questions)
         return directions
 
@@ -327,6 +320,20 @@ class Questions:
                 raise ValueError(f"a vector has shape {vector.shape}, but must have ({self.dim},)")
             made.append(vector)
         return made
+
+
+def _direction(
+    question: Sequence[Term], vectors: Iterator[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return the direction of a question, whose terms have the next vectors."""
+    if len(question) == 1:  # as it lies, so that its cosines are those of similarity
+        ((_, weight),) = question
+        return float(np.sign(weight)) * next(vectors)
+    mean: NDArray[np.float64] = np.zeros(())
+    for item, weight in question:
+        vector = next(vectors)
+        mean = mean + weight * (unit(vector) if isinstance(item, str) else vector)
+    return mean
 
 
 def _refuse_without_direction(
@@ -347,9 +354,11 @@ def unknown_word(word: str, words: Words) -> str:
 
 
 def unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a vector scaled to length 1; zeros as they are."""
-    length = math.sqrt(math.fsum(np.square(vector)))
-    return vector / length if length > 0 else vector
+    """Return a vector scaled to length 1; one of zeros, or not finite, as it is."""
+    _, exponent = np.frexp(np.max(np.abs(vector), initial=0))
+    scaled = np.ldexp(vector, -exponent)  # so that no square leaves the range of float64
+    length = math.sqrt(math.fsum(np.square(scaled)))
+    return scaled / length if 0 < length < math.inf else vector
 
 
 def _terms(given: Any, name: str, sign: float) -> list[Term]:

@@ -190,6 +190,20 @@ def test_rows_of_any_length(dtype, scales, rng):
             assert cosine >= next_
 
 
+def test_means_of_rows_of_any_length(rng):
+    rows = rng.standard_normal((30, 4))
+    usual = WordVectors(map(str, range(30)), rows)
+    exponents = rng.integers(-900, 900, (30, 1))
+    wild = WordVectors(map(str, range(30)), np.ldexp(rows, exponents))
+    for question in (["1", "2"], [("3", 2.0), "4", ("5", -0.5)]):
+        assert wild.most_similar(question, topn=30) == usual.most_similar(question, topn=30)
+    assert wild.doesnt_match(map(str, range(9))) == usual.doesnt_match(map(str, range(9)))
+    wild.matrix[1] = np.inf
+    for question in (["1", "2"], [np.full(4, 1e300), (np.ones(4), 1e300), (-np.ones(4), -1e308)]):
+        with pytest.raises(ValueError, match=r"no direction: its vector is not finite"):
+            wild.most_similar([*question, (np.full(4, 1e300), 1e300)])
+
+
 def test_products_that_cancel(rng):
     """Large numbers whose products all but cancel: float32 has only the rounding of their sum."""
     large = 1000 * rng.standard_normal((500, 30))
