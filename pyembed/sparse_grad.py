@@ -26,6 +26,10 @@ class SparseGrad:
 
     ``g1 + g2`` is the gradient of both, in that order, ``sum(grads)`` that of all; ``g * scalar``,
     ``g / scalar``, ``-g`` and ``g1 - g2`` scale it. None of these touches an array.
+
+    Of a table with a `comm`, it is what one rank has: `ids`, `values` and `coalesce` are that
+    rank's alone (with rows that another rank keeps frozen, which it cannot know). `norm`,
+    `clip_norm` and `clip_global_norm` are collective, and of all ranks' gradients together.
     """
 
     __slots__ = ("_calls", "_expanded", "_table")
@@ -94,18 +98,21 @@ class SparseGrad:
             If an id is outside the table; `out` is untouched then.
         TypeError, ValueError
             If `out` does not fit.
+        RuntimeError
+            If the table has a `comm`: its rows are with several ranks.
         """
         return self._table.to_dense(self._calls, out, _checks.summing_method(method))
 
     def norm(self) -> float:
-        """Return the Euclidean norm of the coalesced values.
+        """Return the Euclidean norm of the coalesced values; collective with a `comm`.
 
-        It is finite wherever a float64 can hold it, whatever their squares are.
+        It is finite wherever a float64 can hold it, whatever their squares are. The squares of a
+        row are summed in float64, and the rows' sums exactly.
         """
         return _joint_norm([self])
 
     def clip_norm(self, max_norm: float) -> SparseGrad:
-        """Return this gradient times ``min(1, max_norm / norm)``.
+        """Return this gradient times ``min(1, max_norm / norm)``; collective with a `comm`.
 
         Raises
         ------
@@ -221,6 +228,8 @@ def clip_global_norm(grads: Iterable[SparseGrad], max_norm: float) -> ClippedGra
     Parameters
     ----------
     grads : iterable of SparseGrad
+        Where tables have a `comm`, this is collective: of the same tables in the same order on all
+        ranks, an empty gradient where a rank has none.
     max_norm : float
 
     Returns

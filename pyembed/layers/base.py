@@ -184,6 +184,7 @@ class TableLayer:
         Parameters
         ----------
         rows : array_like of int
+            With a `comm`, rows of the whole table; collective, and what any rank names is frozen.
 
         Raises
         ------
@@ -200,7 +201,7 @@ class TableLayer:
         Parameters
         ----------
         rows : array_like of int, optional
-            Frozen or not; all where None.
+            Frozen or not; all where None. With a `comm`, collective, as in `freeze`.
 
         Raises
         ------
@@ -211,7 +212,7 @@ class TableLayer:
 
     @property
     def frozen_rows(self) -> NDArray[np.int64]:
-        """The rows that `freeze` keeps, ascending."""
+        """The rows that `freeze` keeps, ascending; with a `comm`, those of them that are here."""
         return self._table.frozen_rows()
 
     def grow(self, new_input_dim: int) -> None:
@@ -219,7 +220,7 @@ class TableLayer:
 
         The initializer makes the new rows: those that a table of `new_input_dim` rows has there.
         (One that cannot make a range of rows alone makes all of that table.) They have no optimizer
-        state; step counts go on.
+        state; step counts go on. With a `comm`, collective.
 
         The table moves into new memory, so `embeddings` is another view from now on; a matrix that
         it shared by `from_pretrained` is no longer part of it. There must be memory for the old and
@@ -244,6 +245,11 @@ class TableLayer:
         It is written in place, as in ``emb.embeddings[:] = values`` or ``emb.embeddings *= 2``.
         With an optimizer ``SparseAdam(update="exact")``, all rows are brought up to date first:
         take a fresh view after a step, and write only through that.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer has a `comm`: `local` has the rows that are here.
         """
         self._table.settle()
         return self._table.array.view(np.ndarray)
@@ -264,8 +270,10 @@ class TableLayer:
     def local(self) -> NDArray[Any]:
         """The rows of the live table that are in this process, a view as `embeddings` is.
 
-        Without a comm, all of them; with one, an array ``(rows, output_dim)`` of the rows rank,
-        rank + size, rank + 2 size, …, which may be none.
+        Without a `comm`, all of them; with one, an array ``(rows, output_dim)`` of the rows rank,
+        rank + size, rank + 2 size, …, which may be none. (With ``SparseAdam(update="exact")`` it
+        brings these up to date, so that the bits are those of one process only where all ranks
+        read it between the same steps.)
         """
         part = self._table.part
         part.settle()

@@ -131,6 +131,9 @@ class Embedding(TableLayer):
     ) -> NDArray[Any]:
         """Look up the rows of `ids`.
 
+        With a `comm`, collective: each rank looks its own ids up. What `max_norm` scales down is
+        what one lookup of all ranks' ids would.
+
         Parameters
         ----------
         ids : array_like of int, any shape
@@ -177,6 +180,9 @@ class Embedding(TableLayer):
     ) -> SparseGrad:
         """Return the table's gradient for a lookup of `ids`.
 
+        With a `comm`, this is the rank's own part of it, and takes no other rank; but with an
+        `activity_regularizer`, which looks rows up, it is collective.
+
         Parameters
         ----------
         ids : array_like of int, any shape
@@ -207,7 +213,8 @@ class Embedding(TableLayer):
     def regularization_loss(self, ids: ArrayLike | None = None) -> float:
         """Return the loss of the layer's regularizers, on the table as it is.
 
-        `max_norm` rescales nothing here: that is for lookups.
+        `max_norm` rescales nothing here: that is for lookups. With a `comm`, collective: the whole
+        table, or the distinct rows of all ranks' ids, and the sum of the ranks' losses of activity.
 
         Parameters
         ----------

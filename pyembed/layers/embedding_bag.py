@@ -93,7 +93,7 @@ class EmbeddingBag(TableLayer):
         *,
         out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Look up and pool bags of ids.
+        """Look up and pool bags of ids; with a `comm`, collective, as lookups of `Embedding` are.
 
         Parameters
         ----------
@@ -133,6 +133,9 @@ class EmbeddingBag(TableLayer):
     ) -> SparseGrad:
         """Return the table's gradient for a lookup of bags.
 
+        With a `comm`, this is the rank's own part of it, and takes no other rank; but where rows
+        are looked up, with ``mode='max'`` or an `activity_regularizer`, it is collective.
+
         Parameters
         ----------
         ids, offsets, per_sample_weights
@@ -168,7 +171,8 @@ class EmbeddingBag(TableLayer):
 
         With x a row, g its bag's upstream gradient and y its bag's result: ``g·x``;
         ``g·(x - y) / Σ w`` for a mean; ``g·x / √(Σ w²) - w g·y / Σ w²`` for sqrtn. Zero at padding
-        and in bags whose divisor is zero. The activity regularizer's gradient is part of g.
+        and in bags whose divisor is zero. The activity regularizer's gradient is part of g. With a
+        `comm`, collective.
 
         Parameters
         ----------
@@ -205,7 +209,8 @@ class EmbeddingBag(TableLayer):
     ) -> float:
         """Return the loss of the layer's regularizers, on the table as it is.
 
-        `max_norm` rescales nothing here: that is for lookups.
+        `max_norm` rescales nothing here: that is for lookups. With a `comm`, collective, as that of
+        `Embedding`.
 
         Parameters
         ----------

@@ -94,12 +94,14 @@ class SparseOptimizer:
         *grads : SparseGrad
             Of this optimizer's tables, in any number: those of one table count as their sum, in
             the order given. Each table given a gradient, even an empty one, advances its step
-            count; the others do not.
+            count; the others do not. Where tables have a `comm`, a step is collective: each rank
+            passes its own gradients, perhaps none, and a table that any rank has one of is stepped.
 
         Raises
         ------
         ValueError
-            If there are no gradients, or one of another optimizer's table.
+            If there are no gradients, or one of another optimizer's table; or if ranks have
+            different learning rates.
         TypeError
             If one is no `SparseGrad`, or a table's regularizer has no ``gradient``.
         IndexError
@@ -116,24 +118,11 @@ class SparseOptimizer:
         with self._mutex.held:
             rules, states = self._rules, self._held_states()
             tables = [layer._table for layer in self._layers]
-            calls_of = self._ranks.received(lambda: self._by_table(grads), tables)
-
-            if not calls_of:
+            calls = self._ranks.received(lambda: self._by_table(grads), tables)
+            if not calls:
                 raise ValueError("step() needs at least one gradient")
-
-            def step(ask: sharding.Ask | None) -> list[Regularization]:
-                rates = {table: self._rate_of(states[table.part]) for table in calls_of}
-                shares = [
-                    self._share(table.part, calls_of[table], rules, states, rate)
-                    for table, rate in rates.items()
-                ]
-                # Only now: the caller's own functions may have frozen rows or released the tables.
-                self._held_states()
-                before_writing = ask and functools.partial(ask, rates)
-                _core.step([update for update, _ in shares], before_writing)
-                return [regularization for _, regularization in shares]
-
-            for regularization in self._ranks.write(step):
+            update = functools.partial(self._update, calls, rules, states)
+            for regularization in self._ranks.write(update):
                 regularization.constrain()
 
     def get_config(self) -> dict[str, Any]:
@@ -150,7 +139,7 @@ class SparseOptimizer:
         dict
             ``config``: as `get_config`. ``tables``: for each table a dict with its step count ``t``
             and its arrays of state, each a view (V, D) of the live one: copy what must not change
-            with the next step.
+            with the next step. With a `comm`, of the rank's own rows.
         """
         with self._mutex.held:
             self.flush()
@@ -380,6 +369,24 @@ class SparseOptimizer:
                 )
             calls.setdefault(grad._table, []).extend(grad._calls)
         return calls
+
+    def _update(
+        self,
+        calls: sharding.Calls,
+        rules: dict[Table, Rule],
+        states: dict[Table, State],
+        ask: sharding.Ask | None,
+    ) -> list[Regularization]:
+        """Update all tables, and return what comes after; `ask` is called before it writes."""
+        rates = {table: self._rate_of(states[table.part]) for table in calls}
+        shares = [
+            self._share(table.part, calls[table], rules, states, rate)
+            for table, rate in rates.items()
+        ]
+        # Only now: the caller's own functions may have frozen rows or released the tables.
+        self._held_states()
+        _core.step([update for update, _ in shares], ask and functools.partial(ask, rates))
+        return [regularization for _, regularization in shares]
 
     def _rate_of(self, state: State) -> float:
         """Return the learning rate of a table's next step."""
