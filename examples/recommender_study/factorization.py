@@ -6,6 +6,9 @@ row a user or a film in each.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,27 +22,32 @@ PENALTY = 0.1  # of squared vectors and biases, beside half the squared error of
 
 
 class Factorization:
-    """Vectors and biases of users and films; ``mean`` is that of the ratings to learn from."""
+    """Vectors and biases of users and films; ``mean`` is that of the ratings to learn from.
 
-    def __init__(self, ratings: Ratings, *, seed: int) -> None:
+    With a ``comm``, its ranks share the tables, and compute together.
+    """
+
+    def __init__(self, ratings: Ratings, *, seed: int, comm: Any = None) -> None:
+        shared = partial(pe.Embedding, comm=comm, sum_by="position")
+
         def vectors(rows: int, seed: int) -> pe.Embedding:
             start = pe.initializers.RandomNormal(stddev=SCALE, seed=seed)
-            return pe.Embedding(rows, DIM, start)
+            return shared(rows, DIM, start)
 
         films = len(ratings.titles)
         self.mean = ratings.stars.mean()
         self.user_vectors = vectors(ratings.user_count, 2 * seed)
         self.film_vectors = vectors(films, 2 * seed + 1)
-        self.user_biases = pe.Embedding(ratings.user_count, 1, "zeros")
-        self.film_biases = pe.Embedding(films, 1, "zeros")
+        self.user_biases = shared(ratings.user_count, 1, "zeros")
+        self.film_biases = shared(films, 1, "zeros")
 
     @property
     def tables(self) -> list[pe.Embedding]:
         """All that is trained, in the order of ``gradients``."""
         return [self.user_vectors, self.film_vectors, self.user_biases, self.film_biases]
 
-    def gradients(self, batch: Ratings) -> list[pe.SparseGrad]:
-        """Differentiate the mean loss of a batch.
+    def gradients(self, batch: Ratings, size: int | None = None) -> list[pe.SparseGrad]:
+        """Differentiate the mean loss of a batch, or what ratings add to that of a larger ``size``.
 
         That of one rating is half of ``error**2 + PENALTY * (p**2 + q**2 + b_u**2 + b_i**2)``,
         where only rows of the user and the film of the rating stand.
@@ -49,7 +57,7 @@ class Factorization:
         error = (self._estimate(p, q, b_u, b_i) - batch.stars)[:, None]  # (batch, 1)
         pushes = [error * q, error * p, error, error]
         return [
-            table.backward(ids, (push + PENALTY * value) / np.float32(len(batch)))
+            table.backward(ids, (push + PENALTY * value) / np.float32(size or len(batch)))
             for table, ids, push, value in zip(self.tables, rows, pushes, values, strict=True)
         ]
 
