@@ -28,6 +28,7 @@ from recommender_study.optimizers import ADAM_RATE
 from recommender_study.training import BATCH_SIZE
 
 COMM = MPI.COMM_WORLD
+EPOCHS = 6
 NAMES = ("user_vectors", "film_vectors", "user_biases", "film_biases")
 
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     split, *_ = folds(ratings, options.seed)
     model = Factorization(split.training, seed=options.seed, comm=COMM)
     steps = -(-len(split.training) // BATCH_SIZE)  # in an epoch
-    rate = pe.schedules.CosineDecay(ADAM_RATE, options.epochs * steps)
+    rate = pe.schedules.CosineDecay(ADAM_RATE, EPOCHS * steps)
     optimizer = pe.SparseAdam(model.tables, rate, update="exact")
     objects = {**dict(zip(NAMES, model.tables, strict=True)), "optimizer": optimizer}
     if options.checkpoint is not None and options.checkpoint.exists():
@@ -86,13 +87,26 @@ def tell(line: str) -> None:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = example_parser(str(__doc__))
-    whole = whole_number(1, 1024)
-    parser.add_argument("--epochs", type=whole, default=6, metavar="N", help="(default: 6)")
     parser.add_argument(
-        "--seed", type=whole_number(0, 2**32), default=0, metavar="N", help="(default: 0)"
+        "--epochs",
+        type=whole_number(1, EPOCHS),
+        default=EPOCHS,
+        metavar="N",
+        help=f"how many of the {EPOCHS} epochs to come to (default: %(default)s)",
     )
     parser.add_argument(
-        "--threads", type=whole, default=1, metavar="N", help="of each rank (default: 1)"
+        "--seed",
+        type=whole_number(0, 2**32),
+        default=0,
+        metavar="N",
+        help="of the fold, the first vectors and the batches (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=whole_number(1, 1024),
+        default=1,
+        metavar="N",
+        help="of each rank (default: %(default)s)",
     )
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="where to save, and to go on from"
