@@ -1,7 +1,7 @@
 """Tables that several processes share: an engine that they have carries the bytes.
 
-`Embedding(comm=)` and `EmbeddingBag(comm=)` take a communicator of mpi4py, or an object of the
-protocol `Communicator`.
+`Embedding(comm=)` and `EmbeddingBag(comm=)` take a communicator of mpi4py, a process group of
+`torch.distributed`, or an object of the protocol `Communicator`.
 """
 
 from pyembed.sharding.communicator import Communicator

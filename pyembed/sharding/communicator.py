@@ -70,7 +70,7 @@ def adapted(comm: Any) -> Communicator:
 
     Parameters
     ----------
-    comm : mpi4py.MPI.Intracomm or Communicator
+    comm : mpi4py.MPI.Intracomm, torch.distributed.ProcessGroup or Communicator
 
     Raises
     ------
@@ -83,9 +83,14 @@ def adapted(comm: Any) -> Communicator:
         from pyembed.sharding import _mpi
 
         return _mpi.adapted(comm)
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and isinstance(comm, distributed.ProcessGroup):
+        from pyembed.sharding import _torch
+
+        return _torch.adapted(comm)
     if isinstance(comm, type) or not isinstance(comm, Communicator):
         raise TypeError(
-            f"comm={comm!r} must be an mpi4py communicator or have the members of "
-            "pyembed.sharding.Communicator: rank, size, counts, alltoallv"
+            f"comm={comm!r} must be an mpi4py communicator, a process group of torch.distributed, "
+            "or have the members of pyembed.sharding.Communicator: rank, size, counts, alltoallv"
         )
     return comm

@@ -1,0 +1,91 @@
+"""PyTorch's process groups, by gloo: the CPU's."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+
+class TorchCommunicator:
+    """The processes of a group of `torch.distributed`, with messages apart from its other ones."""
+
+    def __init__(self, group: Any) -> None:
+        ranks = dist.get_process_group_ranks(group)
+        self._group = dist.new_group(ranks, backend="gloo", use_local_synchronization=True)
+        self._process = os.getpid()
+        self.rank: int = dist.get_rank(group)
+        self.size: int = len(ranks)
+
+    def counts(self, sent: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Exchange one number with each rank."""
+        self._check_process()
+        received = np.empty_like(sent)
+        dist.all_to_all_single(_tensor(received), _tensor(sent), group=self._group)
+        return received
+
+    def alltoallv(
+        self,
+        rows: NDArray[Any],
+        counts: NDArray[np.int64],
+        out: NDArray[Any],
+        received: NDArray[np.int64],
+    ) -> None:
+        """Exchange rows with each rank."""
+        self.start_alltoallv(rows, counts, out, received).wait()
+
+    def start_alltoallv(
+        self,
+        rows: NDArray[Any],
+        counts: NDArray[np.int64],
+        out: NDArray[Any],
+        received: NDArray[np.int64],
+    ) -> _Begun:
+        """Begin to exchange rows; ``wait()`` of what is returned ends it."""
+        self._check_process()
+        return _Begun(_tensor(rows), counts.tolist(), _tensor(out), received.tolist(), self._group)
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                f"this process was forked from rank {self.rank}: its group does not work in it"
+            )
+
+
+class _Begun:
+    """An exchange on its way, which reads and writes the tensors until its end."""
+
+    def __init__(
+        self,
+        rows: torch.Tensor,
+        counts: list[int],
+        out: torch.Tensor,
+        received: list[int],
+        group: Any,
+    ) -> None:
+        self._tensors = rows, out
+        self._work: Any = dist.all_to_all_single(out, rows, received, counts, group, async_op=True)
+
+    def wait(self) -> None:
+        """Wait for the end."""
+        self._work.wait()
+
+
+@functools.cache
+def adapted(group: Any) -> TorchCommunicator:
+    """Return the one adapter that a group has."""
+    return TorchCommunicator(group)
+
+
+def _tensor(array: NDArray[Any]) -> torch.Tensor:
+    """Return the memory of rows as bytes, which every dtype has."""
+    if not array.flags.writeable:  # of which torch warns
+        array = array.copy()
+    row_bytes = array.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
+    flat = array.reshape(-1).view(np.uint8)
+    return torch.from_numpy(flat).view(len(array), row_bytes)
