@@ -17,7 +17,7 @@ import options as command_line  # noqa: E402
 import report  # noqa: E402
 import roofline  # noqa: E402
 from harness import Measurement, Roof, Timing  # noqa: E402
-from report import plan, results, targets  # noqa: E402
+from report import plan, results, scaling, targets  # noqa: E402
 
 FACTS = {
     "date": "2026-01-02T03:04:05",
@@ -150,9 +150,44 @@ def made_up():
     similar = dataclasses.replace(similar, records=[*similar.records, {"recall": 0.95}])
     return [
         *parts,
+        results.Done("sharding", "ranks", None, False, 1.0, sharding()),
         results.Done("memory", "memory", None, False, 1.0, memory),
         results.Done("similar", "similar", None, False, 1.0, similar),
     ]
+
+
+def sharding():
+    """Steps of two ranks, and of more, whose work takes 1 ms and 1 µs an id, and messages 1 ms."""
+    sides = {
+        "step, Adam": {"ours": 1.4, "one process, 2 threads": 1},
+        "a lookup's exchange": {"ours": 2, "memcpy": 1},
+        "step, row-wise Adagrad": {"ours": 1, "TorchRec row-wise": 13},
+    }
+    beside = [measured(seconds, {"work": work}) for work, seconds in sides.items()]
+    scaled = []
+    for ranks in (1, 2):
+        for how, ids in (("strong", 4000), ("weak", 2000 * ranks)):
+            seconds = 1e-3 + 1e-6 * ids / ranks + 1e-3 * scaling.MESSAGES * (ranks - 1)
+            one = measured({"pyembed": seconds}, {"scaling": how, "ranks": ranks})
+            scaled.append(dataclasses.replace(one, rows=ids))
+    costs = scaling.Costs.of(scaled, crossing=1e9, message=1e-3, exchange=1.0)
+    return report.stacked([report.timed(beside), scaling.report_of(scaled, {1: 0, 2: 0}, costs)])
+
+
+def test_the_model_of_ranks_is_of_what_was_measured():
+    found = sharding()
+    (record,) = (one["costs"] for one in found.records if "costs" in one)
+    costs = scaling.Costs(**record)
+    assert costs.fixed == pytest.approx(1e-3)
+    assert costs.an_id == pytest.approx(1e-6)
+    assert (costs.row_bytes, costs.latency, costs.bandwidth) == (256, 1e-3, 1e9)
+    parts = costs.parts(scaling.Network("fast", 1e-6, 1e10), 1000, 2000)
+    assert parts["work"] == pytest.approx(3e-3)
+    assert parts["latency"] == pytest.approx(scaling.MESSAGES * 999e-6)
+    assert parts["bytes"] == pytest.approx(2000 * 2 * 264 * 0.999 / 1e10)
+    told = found.summary[-1]
+    assert "bound by latency" in told
+    assert "1,000 ranks of one thread, 2,000 ids each" in told
 
 
 def sweep():
@@ -225,7 +260,7 @@ def test_a_report_is_written_from_what_was_saved(tmp_path):
     for name, source in (("now", (FACTS, parts)), ("later", results.load(tmp_path / "times.json"))):
         results.write(tmp_path / name, *source)
     first, second = (sorted(tmp_path.glob(f"{name}/**/*.*")) for name in ("now", "later"))
-    assert len(first) == len(second) == 4  # RESULTS.md and the figures of three sweeps
+    assert len(first) == len(second) == 5  # RESULTS.md, the figures of three sweeps and that of ranks
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     json.loads((tmp_path / "times.json").read_text())
 
