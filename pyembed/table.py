@@ -103,9 +103,15 @@ class Arguments:
         is_listed = isinstance(self.weights, Sequence) and len(self.weights) == 1
         is_matrix_listed = is_listed and np.ndim(self.weights[0]) == 2
         weights = _arrays.as_array(self.weights[0] if is_matrix_listed else self.weights, "weights")
-        if weights.shape == (self.rows, self.dim):
+        whole, own = (self.rows, self.dim), (len(numbers), self.dim)
+        if weights.shape == whole:
             weights = weights[numbers.start :: numbers.step]
-        return _copied(weights, (len(numbers), self.dim), self.dtype, "weights")
+        elif numbers.step > 1 and weights.shape != own:
+            raise ValueError(
+                f"weights has shape {weights.shape}, but must have shape {whole}, or {own} for the "
+                "rows of this rank alone"
+            )
+        return _copied(weights, own, self.dtype, "weights")
 
 
 class Table(_core.Table):

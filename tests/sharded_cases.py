@@ -337,6 +337,17 @@ def long_segments(comm):
         same_table(comm, sharded, emb)
 
 
+def rows_without_elements(comm):
+    sharded, _ = pair(comm, output_dim=0)
+    opt = pe.SparseAdam(sharded)
+    sharded.prefetch([[1, 2]])
+    assert sharded([[1, 2]]).shape == (1, 2, 0)
+    grad = sharded.backward([[1, 2]], np.zeros((1, 2, 0), "f4"))
+    assert grad.norm() == 0.0
+    opt.step(grad)
+    assert opt.state_dict()["tables"][0]["t"] == 1
+
+
 def prefetched(comm):
     rng = np.random.default_rng(12)
     sharded, emb = pair(comm)
@@ -516,6 +527,7 @@ CASES = {
         frozen_and_grown,
         exact_adam_sweeps,
         long_segments,
+        rows_without_elements,
         prefetched,
         gradients_of_one_rank,
         bad_ids,

@@ -310,7 +310,8 @@ class TableLayer:
             False: `matrix` becomes the table, sharing its memory. True: it is copied, and cast
             where `dtype` is given.
         **kwargs
-            Further arguments of the layer.
+            Further arguments of the layer. With `comm`, the matrix is the whole one on all ranks;
+            each rank's table is its own rows of it.
 
         Raises
         ------

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from mpi4py import MPI
@@ -21,6 +22,7 @@ class MPICommunicator:
         self._process = os.getpid()
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
+        self._begun: list[_Begun] = []
 
     def counts(self, sent: NDArray[np.int64]) -> NDArray[np.int64]:
         """Exchange one number with each rank."""
@@ -38,7 +40,8 @@ class MPICommunicator:
     ) -> None:
         """Exchange rows with each rank."""
         self._check_process()
-        self._comm.Alltoallv(_message(rows, counts), _message(out, received))
+        if _row_bytes(rows) > 0:
+            self._comm.Alltoallv(_message(rows, counts), _message(out, received))
 
     def start_alltoallv(
         self,
@@ -46,16 +49,24 @@ class MPICommunicator:
         counts: NDArray[np.int64],
         out: NDArray[Any],
         received: NDArray[np.int64],
-    ) -> Any:
-        """Begin to exchange rows; ``wait()`` of what is returned ends it."""
+    ) -> MPI.Request:
+        """Begin to exchange rows, at least one element each; the request's ``wait()`` ends it."""
         self._check_process()
-        return self._comm.Ialltoallv(_message(rows, counts), _message(out, received))
+        sent, came = _message(rows, counts), _message(out, received)
+        request = self._comm.Ialltoallv(sent, came)
+        # Nobody need wait for it: its memory must stay until it is done.
+        self._begun = [begun for begun in self._begun if not begun[0].Test()]
+        self._begun.append((request, sent, came))
+        return request
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise RuntimeError(
                 f"this process was forked from rank {self.rank}: MPI does not work in it"
             )
+
+
+_Begun: TypeAlias = tuple[MPI.Request, Any, Any]
 
 
 def adapted(comm: MPI.Comm) -> MPICommunicator:
@@ -85,6 +96,9 @@ def _row_type(row_bytes: int) -> MPI.Datatype:
 
 
 def _message(rows: NDArray[Any], counts: NDArray[np.int64]) -> tuple[Any, ...]:
-    row_bytes = rows.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64))
     starts = np.cumsum(counts) - counts
-    return rows.reshape(-1).view(np.uint8), (counts, starts), _row_type(row_bytes)
+    return rows.reshape(-1).view(np.uint8), (counts, starts), _row_type(_row_bytes(rows))
+
+
+def _row_bytes(rows: NDArray[Any]) -> int:
+    return rows.itemsize * math.prod(rows.shape[1:])

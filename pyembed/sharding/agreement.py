@@ -68,25 +68,30 @@ def refuse(comm: Communicator, error: BaseException) -> NoReturn:
 def swapped(comm: Communicator, sent: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return numbers (size, width), row r from rank r, for those that go to each rank."""
     if sent.shape[1] == 1:
-        return comm.counts(np.ascontiguousarray(sent[:, 0])).reshape(-1, 1)
+        return counts(comm, sent[:, 0]).reshape(-1, 1)
     received = np.empty_like(sent)
     ones = np.ones(comm.size, np.int64)
     comm.alltoallv(sent, ones, received, ones)
     return received
 
 
-def of_others(comm: Communicator, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the counts without a rank's own, which needs no engine to be carried."""
-    others = np.array(counts, np.int64)
+def counts(comm: Communicator, sent: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number from each rank, for those that go to each."""
+    return np.asarray(comm.counts(np.ascontiguousarray(sent)), np.int64)
+
+
+def of_others(comm: Communicator, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return counts without that of a rank's own, which need no engine to be carried."""
+    others = np.array(numbers, np.int64)
     others[comm.rank] = 0
     return others
 
 
 def apart(
-    comm: Communicator, rows: NDArray[Any], counts: NDArray[np.int64]
+    comm: Communicator, rows: NDArray[Any], numbers: NDArray[np.int64]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the rows that are sent, and a rank's own, which lie behind them."""
-    sent = len(rows) - int(counts[comm.rank])
+    sent = len(rows) - int(numbers[comm.rank])
     return rows[:sent], rows[sent:]
 
 
@@ -100,10 +105,11 @@ def gathered(comm: Communicator, array: NDArray[Any]) -> NDArray[Any]:
 
 def to_all(comm: Communicator, data: bytes) -> list[bytes]:
     """Return what each rank gave."""
-    received = comm.counts(np.full(comm.size, len(data), np.int64))
+    lengths = np.full(comm.size, len(data), np.int64)
+    received = counts(comm, lengths)
     sent = np.tile(np.frombuffer(data, np.uint8), comm.size)
     out = np.empty(received.sum(), np.uint8)
-    comm.alltoallv(sent, np.full(comm.size, len(data), np.int64), out, received)
+    comm.alltoallv(sent, lengths, out, received)
     ends = np.cumsum(received)
     return [out[end - count : end].tobytes() for end, count in zip(ends, received, strict=True)]
 

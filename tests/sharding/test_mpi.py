@@ -93,6 +93,11 @@ def test_a_fork_warns_and_the_child_is_told():
     assert job.returncode == 0, job.stderr
 
 
+def test_a_job_may_end_with_a_lookup_begun():
+    code = f"{BEGIN}\nemb.prefetch(range(10))\ndel emb"
+    assert run(2, "-c", code).returncode == 0
+
+
 def test_a_communicator_keeps_its_adapter():
     code = """
 from mpi4py import MPI
