@@ -4,6 +4,8 @@ A case is a function of a communicator, called on all of its ranks: each makes t
 one seed, does in one process what all do together, and compares what is its own.
 """
 
+import copy
+import pickle
 from functools import partial
 
 import numpy as np
@@ -365,6 +367,12 @@ def prefetched(comm):
         dys = ups(rng, ids)
         theirs.step(sharded.backward(mine, dys[comm.rank]))
         stepped(opt, [emb.backward(i, dy) for i, dy in zip(ids, dys, strict=True)], "rank")
+    rows = [emb.input_dim, 1]
+    sharded, emb = pair(comm, out_of_range="wrap")
+    sharded.prefetch(rows)
+    sharded.grow(V + 5)  # the ids mean other rows
+    emb.grow(V + 5)
+    same(sharded(rows), emb(rows))
     sharded.prefetch([])
     same(sharded([1], dropout=0.5, key=3), emb([1], dropout=0.5, key=3))
     same_table(comm, sharded, emb)
@@ -468,10 +476,14 @@ def different_arguments(comm):
         ("sum_by", "rank", "position"),
         ("mask_zero", False, True),
         ("seed", 1, 2),
+        ("scale_grad_by_freq", False, True),
     ):
         value = other if last else first
         pattern = f"^EmbeddingBag: .*{name}={first!r} " + at.format(f"{name}={other!r}")
         fails(ValueError, pattern, partial(made, **{"seed": 0, name: value}))
+    weights = np.zeros((V, D)) if last else None
+    pattern = "a layer: weights='None' " + at.format("weights='given'")
+    fails(ValueError, pattern, partial(made, weights=weights))
     emb = made()
     rate = 0.1 if last else 0.2
     pattern = "SparseSGD: learning_rate=0.2 " + at.format("learning_rate=0.1")
@@ -508,6 +520,9 @@ def refused(comm):
         fails(RuntimeError, "emb.local", read)
     grad = emb.backward([1], np.ones((1, D), "f4"))
     fails(RuntimeError, "emb.local", grad.to_dense)
+    for copied in (emb, pe.SparseAdam(emb)):
+        fails(TypeError, "cannot be copied or pickled", partial(copy.deepcopy, copied))
+        fails(TypeError, "cannot be copied or pickled", partial(pickle.dumps, copied))
     plain = pe.Embedding(V, D)
     other = plain.backward([1], np.ones((1, D), "f4"))
     fails(ValueError, "no common norm", lambda: pe.clip_global_norm([grad, other], 1.0))

@@ -11,7 +11,16 @@ from pyembed.initializers.base import Initializer
 
 
 class Random(Initializer):
-    """Keeps the seed; without one, draws it once, so that one object makes one table."""
+    """Keeps the seed; without one, draws it once, so that one object makes one table.
+
+    Attributes
+    ----------
+    seed : int
+    seed_is_drawn : bool
+        Whether none was given.
+    """
+
+    seed_is_drawn = False
 
     def __init__(self, seed: int | None) -> None:
         self.seed_is_drawn = seed is None

@@ -105,7 +105,7 @@ class Objects:
         ValueError
             If they are those of several communicators.
         """
-        return ranks_of_tables((layer._table for layer in self._all_layers()), "a checkpoint")
+        return ranks_of_tables(layer._table for layer in self._all_layers())
 
     def _tables(self) -> list[Table]:
         return [layer._table.part for layer in self._all_layers()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,15 +50,16 @@ class MPICommunicator:
         counts: NDArray[np.int64],
         out: NDArray[Any],
         received: NDArray[np.int64],
-    ) -> MPI.Request:
-        """Begin to exchange rows, at least one element each; the request's ``wait()`` ends it."""
+    ) -> Callable[[], Any]:
+        """Begin to exchange rows of at least one element; return what waits for the end."""
         self._check_process()
         sent, came = _message(rows, counts), _message(out, received)
         request = self._comm.Ialltoallv(sent, came)
         # Nobody need wait for it: its memory must stay until it is done.
         self._begun = [begun for begun in self._begun if not begun[0].Test()]
         self._begun.append((request, sent, came))
-        return request
+        wait: Callable[[], Any] = request.Wait
+        return wait
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:

@@ -14,7 +14,8 @@ class Communicator(Protocol):
     """What `Embedding(comm=)` needs of the engine that connects processes: four members.
 
     Each call of `counts` and `alltoallv` is collective: all ranks make the same calls in the same
-    order.
+    order. One that can work on by itself may have ``start_alltoallv`` too: it takes what
+    `alltoallv` does, and returns a function that waits for the end. `Embedding.prefetch` uses it.
 
     Attributes
     ----------

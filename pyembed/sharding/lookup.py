@@ -29,11 +29,12 @@ class _Asked:
     wanted: NDArray[np.int64]  # rows of the ranks' parts, by rank, and last of this rank's own
     counts: NDArray[np.int64]
     rows: NDArray[Any]  # where they will come
+    owners: _core.Owners  # by whose rule ids were read
     own: NDArray[np.int64] = dataclasses.field(init=False)  # of `wanted`, those that are here
     local: NDArray[np.int64] = dataclasses.field(init=False)  # rows of its part, for other ranks
     local_counts: NDArray[np.int64] = dataclasses.field(init=False)
     ids: NDArray[Any] | None = None
-    request: Any = None
+    wait: Callable[[], Any] | None = None  # until `local` is there
 
 
 class ShardedLookup:
@@ -219,12 +220,12 @@ class ShardedLookup:
             ids, self.mode is not None, *dropping, asks_for_dropped
         )
         rows = _core.empty((len(wanted), table.dim), table.dtype)
-        return _Asked(positions, wanted, counts, rows)
+        return _Asked(positions, wanted, counts, rows, table.owners)
 
     def _sent(self, ask: Callable[[], _Asked], send: Callable[..., Any]) -> _Asked:
         """Return what was asked, on its way to the ranks; collective.
 
-        `send` is an ``alltoallv``, or returns a request that ends it.
+        `send` is an ``alltoallv``, or begins one and returns what waits for its end.
         """
         comm = self.table.comm
 
@@ -237,15 +238,15 @@ class ShardedLookup:
         asked.counts = agreement.of_others(comm, asked.counts)
         asked.local_counts = agreement.of_others(comm, received[:, 0])
         asked.local = _core.empty((int(asked.local_counts.sum()),), "int64")
-        asked.request = send(wanted, asked.counts, asked.local, asked.local_counts)
+        asked.wait = send(wanted, asked.counts, asked.local, asked.local_counts)
         return asked
 
     def _came(
         self, asked: _Asked, read: Callable[[NDArray[np.int64]], NDArray[Any]]
     ) -> tuple[NDArray[np.int64], _core.Lookup]:
         """Return a lookup in the rows that were asked for, and where in them each id's is."""
-        if asked.request is not None:
-            asked.request.wait()
+        if asked.wait is not None:
+            asked.wait()
         coming = len(asked.rows) - len(asked.own)
         if self.table.max_norm is None:
             sent = self._rows.gather(asked.local)
@@ -266,14 +267,15 @@ class ShardedLookup:
 
         def is_known() -> tuple[bool, NDArray[np.int64]]:
             check()
-            known = np.array_equal(np.asarray(ahead.ids), np.asarray(ids))
+            same_ids = np.array_equal(np.asarray(ahead.ids), np.asarray(ids))
+            known = same_ids and ahead.owners is self.table.owners  # it has not grown meanwhile
             return known, np.full((self.table.comm.size, 1), known, np.int64)
 
         known, of_all = agreement.exchanged(self.table.comm, is_known)
         if known and of_all.all():
             return ahead
-        if ahead.request is not None:
-            ahead.request.wait()
+        if ahead.wait is not None:
+            ahead.wait()
         return None
 
     def _scaled(self, rows: NDArray[Any], dropout: float) -> NDArray[Any]:

@@ -16,8 +16,6 @@ from pyembed.sharding.table import AnyTable, ShardedTable
 from pyembed.table import Arguments, Table
 
 _Result = TypeVar("_Result")
-
-
 Ask: TypeAlias = Callable[[Mapping[AnyTable, float]], None]
 Gradient: TypeAlias = tuple[AnyTable, Sequence[BackwardCall]]
 
@@ -149,8 +147,8 @@ def ranks_of(comm: Any) -> Ranks:
     return Alone() if comm is None else Together(adapted(comm))
 
 
-def ranks_of_tables(tables: Iterable[AnyTable], what: str = "an optimizer") -> Ranks:
-    """Return the ranks that have shares of the tables; errors say what has them.
+def ranks_of_tables(tables: Iterable[AnyTable]) -> Ranks:
+    """Return the ranks that have shares of the tables.
 
     Raises
     ------
@@ -159,5 +157,5 @@ def ranks_of_tables(tables: Iterable[AnyTable], what: str = "an optimizer") -> R
     """
     comms = {id(table.comm): table.comm for table in tables if isinstance(table, ShardedTable)}
     if len(comms) > 1:
-        raise ValueError(f"the tables have different communicators: {what} has one")
+        raise ValueError("the tables have different communicators, of which one call can use one")
     return Together(*comms.values()) if comms else Alone()

@@ -90,6 +90,8 @@ class ShardedTable:
             return _checked_by_row(checked())
 
         arguments = agreement.agreed(comm, arguments_of_rank)
+        given = "None" if arguments.weights is None else "given"
+        agreement.agree_on(comm, "a layer", lambda: {"weights": given})
         number, arguments = _with_common_seed(comm, arguments)
         part = agreement.agreed(
             comm, functools.partial(Table.create, arguments, comm.rank, comm.size)

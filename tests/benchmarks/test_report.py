@@ -260,7 +260,7 @@ def test_a_report_is_written_from_what_was_saved(tmp_path):
     for name, source in (("now", (FACTS, parts)), ("later", results.load(tmp_path / "times.json"))):
         results.write(tmp_path / name, *source)
     first, second = (sorted(tmp_path.glob(f"{name}/**/*.*")) for name in ("now", "later"))
-    assert len(first) == len(second) == 5  # RESULTS.md, the figures of three sweeps and that of ranks
+    assert len(first) == len(second) == 5  # RESULTS.md, figures of three sweeps and of ranks
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     json.loads((tmp_path / "times.json").read_text())
 
