@@ -30,6 +30,7 @@ from pyembed import (
     ops,
     regularizers,
     schedules,
+    sharding,
     vectors,
     word2vec,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "save",
     "schedules",
     "set_num_threads",
+    "sharding",
     "show_config",
     "vectors",
     "word2vec",

@@ -7,6 +7,7 @@
 #include "base/radix_sort.h"
 
 namespace pyembed {
+
 Partition::Partition(i64* rows, i64 n, const Owners& owners)
     : owners_(owners), position_bits_(bit_width(static_cast<u64>(std::max<i64>(n - 1, 0)))) {
     const int place_bits = bit_width(owners.end() - 1);
