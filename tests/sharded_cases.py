@@ -211,32 +211,41 @@ def ranks_without_gradients(comm):
 
 
 def norms(comm):
-    rng = np.random.default_rng(7)
+    """Also where squares leave the range of a double."""
     for sum_by in SUM_BY:
-        for scale in (1.0, 1e-30, 1e200):
-            options = {"sum_by": sum_by, "dtype": "float64"}
-            pairs = [pair(comm, **options), pair(comm, output_dim=3, **options)]
-            own, whole = [], []
-            for sharded, emb in pairs:
-                sharded.freeze([1, 7] if comm.rank == 0 else [])
-                emb.freeze([1, 7])
-                ids = draw_ids(rng, comm.size)
-                dys = [scale * dy for dy in ups(rng, ids, sharded.output_dim, "f8")]
-                own.append(sharded.backward(ids[comm.rank], dys[comm.rank]))
-                grads = [emb.backward(i, dy) for i, dy in zip(ids, dys, strict=True)]
-                whole.append(sum(g.coalesce() if sum_by == "rank" else g for g in grads))
-            assert own[0].norm() == whole[0].norm()
-            clipped = pe.clip_global_norm(own, 0.5 * scale)
-            expected = pe.clip_global_norm(whole, 0.5 * scale)
-            assert clipped.norm == expected.norm
-            assert clipped.norm > 0
-            theirs = pe.SparseSGD([sharded for sharded, _ in pairs])
-            opt = pe.SparseSGD([emb for _, emb in pairs])
-            theirs.step(*clipped)
-            opt.step(*expected)
-            if sum_by == "position":
-                for sharded, emb in pairs:
-                    same_table(comm, sharded, emb)
+        for scale in (1.0, 1e-160, 1e200):
+            clip_and_step(comm, sum_by, scale)
+
+
+def clip_and_step(comm, sum_by, scale):
+    rng = np.random.default_rng(7)
+    options = {"sum_by": sum_by, "dtype": "float64"}
+    pairs = [pair(comm, **options), pair(comm, output_dim=3, **options)]
+    own, of_ranks = [], []
+    for sharded, emb in pairs:
+        sharded.freeze([1, 7] if comm.rank == 0 else [])
+        emb.freeze([1, 7])
+        ids = draw_ids(rng, comm.size)
+        dys = [scale * dy for dy in ups(rng, ids, sharded.output_dim, "f8")]
+        own.append(sharded.backward(ids[comm.rank], dys[comm.rank]))
+        of_ranks.append([emb.backward(i, dy) for i, dy in zip(ids, dys, strict=True)])
+
+    def summed(grads):
+        return sum(grad.coalesce() if sum_by == "rank" else grad for grad in grads)
+
+    whole = [summed(grads) for grads in of_ranks]
+    assert own[0].norm() == whole[0].norm()
+    limit = 0.5 * scale
+    clipped = pe.clip_global_norm(own, limit)
+    assert clipped.norm == pe.clip_global_norm(whole, limit).norm
+    assert clipped.norm > limit
+    theirs = pe.SparseSGD([sharded for sharded, _ in pairs])
+    opt = pe.SparseSGD([emb for _, emb in pairs])
+    theirs.step(*clipped)
+    factor = limit / clipped.norm
+    opt.step(*(summed([grad * factor for grad in grads]) for grads in of_ranks))
+    for sharded, emb in pairs:
+        same_table(comm, sharded, emb)
 
 
 def regularized(comm):
