@@ -80,6 +80,7 @@ class Ratings:
     stars: npt.NDArray[np.float32]  # 1 to 5
     user_count: int
     titles: list[str]
+    years: list[int]  # in which each film came out, 0 where that is not known
 
     def __len__(self) -> int:
         return len(self.stars)
@@ -96,17 +97,22 @@ def movielens_100k() -> Ratings:
     folder = "recbole/dataset_example/ml-100k"
     ratings_path, films_path = fetch(RECBOLE, f"{folder}/ml-100k.inter", f"{folder}/ml-100k.item")
     with films_path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        titles = {int(row["item_id:token"]): row["movie_title:token_seq"] for row in rows}
-    # user, film, rating, time; users and films count from 1 without a gap
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows.sort(key=lambda row: int(row["item_id:token"]))  # films count from 1 without a gap
+    # user, film, rating, time; users count from 1 without a gap as well
     table = np.loadtxt(ratings_path, dtype=np.int64, delimiter="\t", skiprows=1)
     return Ratings(
         users=table[:, 0] - 1,
         films=table[:, 1] - 1,
         stars=table[:, 2].astype(np.float32),
         user_count=int(table[:, 0].max()),
-        titles=[titles[film] for film in range(1, len(titles) + 1)],
+        titles=[row["movie_title:token_seq"] for row in rows],
+        years=[_year(row["release_year:token"]) for row in rows],
     )
+
+
+def _year(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
 
 
 def state_of_the_union() -> str:
