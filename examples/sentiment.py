@@ -4,7 +4,8 @@ The model is the mean of a snippet's word vectors and a logistic regression on i
 three questions that come up with embeddings, as tables and as one figure:
 
 1. A lookup is said to be the same as a matmul with one-hot rows. Is it, and what does each cost?
-2. Do pretrained word vectors help, and most where there is little to learn from?
+2. Do pretrained word vectors help, and most where there is little to learn from? GloVe's have read
+   a library, those of word2vec the reviews alone, without their verdicts.
 3. Which words are alike after training? The task teaches verdicts, pretraining taught meanings.
 
 Only the times differ from run to run; every other number is the same with any number of threads.
@@ -94,11 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     comparisons = compare_one_hot(texts, reviews.fresh, every, effort, options.seed)
     print(report.on_one_hot(comparisons))
 
-    curves = learning_curves(splits, glove, effort, options.seed)
+    own = [
+        Pretrained.from_text(split.training, *glove.vectors.shape, seed)
+        for seed, split in progress(enumerate(splits, options.seed), "word2vec", len(splits))
+    ]
+    curves = learning_curves(splits, glove, own, effort, options.seed)
     majority = float(np.mean([majority_accuracy(split) for split in splits]))
     print(report.on_pretraining(curves, majority))
 
-    similarities = compare_words(words, snippets, splits[0], glove, effort, options.seed)
+    similarities = compare_words(words, snippets, splits[0], glove, own[0], effort, options.seed)
     print(report.on_words(similarities))
 
     figure.draw(options.output, comparisons, curves, majority, similarities)
@@ -125,13 +130,19 @@ def compare_one_hot(
 
 
 def learning_curves(
-    splits: Sequence[Split], glove: Pretrained, effort: Effort, seed: int
+    splits: Sequence[Split],
+    glove: Pretrained,
+    own: Sequence[Pretrained],
+    effort: Effort,
+    seed: int,
 ) -> dict[Start, LearningCurve]:
     """Train from every start, with every number of snippets, on every split."""
-    runs = list(product(Start, effort.training_sizes, enumerate(splits, start=seed)))
+    runs = list(product(Start, effort.training_sizes, range(len(splits))))
     counts, accuracies = [], []
-    for start, size, (run_seed, split) in progress(runs, "training", len(runs)):
-        run = train(start, split, size, glove, steps=effort.training_steps, seed=run_seed)
+    for start, size, place in progress(runs, "training", len(runs)):
+        first = own[place] if start is Start.OWN else glove
+        steps = effort.training_steps
+        run = train(start, splits[place], size, first, steps=steps, seed=seed + place)
         counts.append(run.snippets)
         accuracies.append(run.accuracy)
     shape = (len(Start), len(effort.training_sizes), len(splits))
@@ -148,11 +159,12 @@ def compare_words(
     snippets: Snippets,
     split: Split,
     glove: Pretrained,
+    own: Pretrained,
     effort: Effort,
     seed: int,
 ) -> dict[str, Similarity]:
     """Train on all training snippets, and keep the word vectors before and after."""
-    vectors = {"GloVe, before": glove.vectors}
+    vectors = {"GloVe, before": glove.vectors, "own text, before": own.vectors}
     for start in (Start.TUNED, Start.SCRATCH):
         run = train(start, split, None, glove, steps=effort.training_steps, seed=seed)
         vectors[start.value] = run.classifier.bag.embeddings
@@ -160,7 +172,7 @@ def compare_words(
     counts = np.bincount(snippets.ids, minlength=len(glove.known))
     _, *names = words
     alphabetic = np.array([False, *(word.isalpha() for word in names)])
-    candidates = (counts >= 15) & alphabetic & glove.known
+    candidates = (counts >= 15) & alphabetic & glove.known & own.known
     return {name: Similarity(names, table, candidates) for name, table in vectors.items()}
 
 

@@ -17,8 +17,8 @@ from .one_hot import Comparison, Cost
 from .pretrained import LearningCurve, Start
 
 # Okabe and Ito's colours, which stay apart for colour-blind eyes.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
-START_COLORS = {Start.SCRATCH: ORANGE, Start.FROZEN: GREY, Start.TUNED: BLUE}
+BLUE, ORANGE, GREY, GREEN = "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
+START_COLORS = {Start.SCRATCH: ORANGE, Start.OWN: GREEN, Start.FROZEN: GREY, Start.TUNED: BLUE}
 
 
 def draw(
@@ -49,7 +49,7 @@ def draw(
 
 def _draw_accuracy(axes: Axes, curves: Mapping[Start, LearningCurve], majority: float) -> None:
     # The points of a group stand side by side, so that their error bars can be told apart.
-    for shift, (start, curve) in zip((0.95, 1.0, 1.05), curves.items(), strict=True):
+    for shift, (start, curve) in zip((0.94, 0.98, 1.02, 1.06), curves.items(), strict=True):
         axes.errorbar(
             shift * curve.snippets,
             100 * curve.mean(),
@@ -98,7 +98,7 @@ def _draw_pairs(axes: Axes, similarities: Mapping[str, Similarity]) -> None:
         ]
     )
     axes.hlines(heights, cosines.min(axis=0), cosines.max(axis=0), color="0.85", linewidth=2)
-    for color, name, values in zip((GREY, BLUE, ORANGE), similarities, cosines, strict=True):
+    for color, name, values in zip((GREY, GREEN, BLUE, ORANGE), similarities, cosines, strict=True):
         axes.scatter(values, heights, s=55, color=color, label=name, zorder=2)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set(

@@ -80,7 +80,7 @@ def _gains(curves: Mapping[Start, LearningCurve]) -> str:
     """Say where pretrained vectors helped, whatever came out."""
     scratch = curves[Start.SCRATCH]
     sentences = []
-    for start in (Start.TUNED, Start.FROZEN):
+    for start in (Start.TUNED, Start.FROZEN, Start.OWN):
         gain = curves[start].gain_over(scratch)
         points = 100 * gain.mean()
         most, least = points.argmax(), points.argmin()

@@ -42,3 +42,20 @@ def test_a_word_belongs_to_the_nearer_subject(load, monkeypatch):
     wv = WordVectors(list(directions), np.stack([np.cos(angles), np.sin(angles)], axis=1))
     near = example.words_near(wv)
     assert near == {"sea": ["sea", "ship", "coast"], "land": ["land", "farm", "shore"]}
+
+
+def test_vectors_of_an_own_text_come_from_its_words_alone(load):
+    """Not from labels; and a word that is too rare has none."""
+    pretrained = load("sentiment_study.pretrained")
+    snippets = load("sentiment_study.snippets").Snippets
+    rng = np.random.default_rng(0)
+    ids = np.append(rng.integers(3, 9, 300), 10)  # 1, 2 and 9 are never there, 10 is once
+    offsets = np.arange(0, 301, 10)
+    made = [
+        pretrained.Pretrained.from_text(snippets(ids, offsets, labels), 12, 6, seed=1)
+        for labels in np.eye(2, len(offsets), dtype=np.float32)
+    ]
+    assert np.flatnonzero(made[0].known).tolist() == list(range(3, 9))
+    assert made[0].vectors.shape == (12, 6)
+    assert (made[0].vectors.any(axis=1) == made[0].known).all()
+    assert (made[0].vectors == made[1].vectors).all()
