@@ -9,12 +9,14 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page):
-    """(line, source) of each block of Python on a page."""
+    """(line, section, source) of each block of Python on a page."""
     text = page.read_text(encoding="utf-8")
     for found in re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-        yield text.count("\n", 0, found.start(1)), found[1]
+        section = text.rfind("\n## ", 0, found.start())
+        yield text.count("\n", 0, found.start(1)), section, found[1]
 
 
+LIBRARIES = ("torch", "tokenizers")  # that blocks may import
 # Pages of which the first block needs a package of its own, and the others go on from there.
 NEEDED = {"many-machines.md": "mpi4py"}
 
@@ -25,9 +27,12 @@ def test_the_python_on_a_page_runs(page, tmp_path, monkeypatch):
         pytest.importorskip(NEEDED[page.name], exc_type=ImportError)
     monkeypatch.chdir(tmp_path)
     names = {}
-    for line, source in blocks(page):
-        if any(name in source and find_spec(name) is None for name in ("torch", "tokenizers")):
-            continue  # they run where these are, as in tests/conformance
+    left_out = None  # a section of which a block does not run here: the next go on from that
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    for line, section, source in blocks(page):
+        if section == left_out or any(name in source for name in missing):
+            left_out = section  # they run where these are, as in tests/conformance
+            continue
         if "pyembed.keras" in source:
             continue  # tests/keras_layers runs these, on each backend
         # Errors name the page's own line.

@@ -51,7 +51,7 @@ class TableLayer:
 
     _table: AnyTable
     _lookup: AnyLookup
-    _how: tuple[str | None, bool] = None, False  # a bag's mode and include_last_offset, as given
+    _how: tuple[str, bool] | None = None  # a bag's mode and include_last_offset, as given
     _counts: ClassVar[dict[str, itertools.count[int]]] = {}
 
     input_dim = Delegated[int]("_table", "rows")
@@ -134,10 +134,11 @@ class TableLayer:
         self.name = self._default_name() if name is None else str(name)
 
     def _new_lookup(self, by_frequency: bool) -> AnyLookup:
+        if self._how is None:
+            return sharding.lookup_of(self._table, None, False, by_frequency)
         mode, include_last_offset = self._how
-        if mode is not None:
-            mode = _checks.pooling_mode(mode)
-            check_frequency(mode, by_frequency)
+        mode = _checks.pooling_mode(mode)
+        check_frequency(mode, by_frequency)
         return sharding.lookup_of(self._table, mode, bool(include_last_offset), by_frequency)
 
     def _agreed_arguments(self) -> dict[str, Any]:
@@ -150,7 +151,7 @@ class TableLayer:
     def _sharing(
         cls: type[_Layer],
         emb: TableLayer,
-        how: tuple[str | None, bool],
+        how: tuple[str, bool] | None,
         mask_zero: bool | None,
         *own: Any,
     ) -> _Layer:

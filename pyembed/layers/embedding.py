@@ -119,7 +119,7 @@ class Embedding(TableLayer):
             The new layer's own; mask_zero is `emb`'s where None.
         """
         own = mask_zero, input_length, activity_regularizer, scale_grad_by_freq, name
-        return cls._sharing(emb, (None, False), *own)
+        return cls._sharing(emb, None, *own)
 
     def __call__(
         self,

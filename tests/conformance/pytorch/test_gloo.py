@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch.distributed as dist
 
+from conformance.pytorch.peer import torch
 from sharded_cases import CASES
 
 SCRIPT = Path(__file__).with_name("gloo_cases.py")
-pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch has no processes")
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available(), reason="torch has no processes"
+)
 
 
 @pytest.mark.parametrize("size", [2, 3])

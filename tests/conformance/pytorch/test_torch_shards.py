@@ -3,9 +3,8 @@
 import functools
 
 import pytest
-import torch
 
-import pyembed.torch as pt
+from conformance.pytorch.peer import pt, torch
 from threaded import on_ranks
 
 ROWS, DIM, BATCH, LENGTH = 41, 5, 24, 3
