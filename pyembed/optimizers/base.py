@@ -19,6 +19,7 @@ from pyembed.schedules import LearningRate
 from pyembed.sparse_grad import SparseGrad
 from pyembed.table import Table, at_rest
 
+_Share: TypeAlias = tuple[Update, float, Regularization]
 Tables: TypeAlias = TableLayer | Sequence[TableLayer]
 
 
@@ -117,12 +118,10 @@ class SparseOptimizer:
         """
         with self._mutex.held:
             rules, states = self._rules, self._held_states()
-            tables = [layer._table for layer in self._layers]
-            calls = self._ranks.received(lambda: self._by_table(grads), tables)
+            calls = self._ranks.received(self._by_table, grads, self._layers)
             if not calls:
                 raise ValueError("step() needs at least one gradient")
-            update = functools.partial(self._update, calls, rules, states)
-            for regularization in self._ranks.write(update):
+            for _, _, regularization in self._ranks.write(self._update, calls, rules, states):
                 regularization.constrain()
 
     def get_config(self) -> dict[str, Any]:
@@ -358,12 +357,13 @@ class SparseOptimizer:
 
     def _by_table(self, grads: Sequence[SparseGrad]) -> sharding.Calls:
         calls: sharding.Calls = {}
+        states = self._states
         for number, grad in enumerate(grads):
             if not isinstance(grad, SparseGrad):
                 raise TypeError(
                     f"gradient {number} must be a SparseGrad, not {type(grad).__name__}"
                 )
-            if grad._table.part not in self._states:
+            if grad._table.part not in states:
                 raise ValueError(
                     f"gradient {number} is of a table that this optimizer does not update"
                 )
@@ -372,42 +372,36 @@ class SparseOptimizer:
 
     def _update(
         self,
+        ask: sharding.Ask | None,
         calls: sharding.Calls,
         rules: dict[Table, Rule],
         states: dict[Table, State],
-        ask: sharding.Ask | None,
-    ) -> list[Regularization]:
-        """Update all tables, and return what comes after; `ask` is called before it writes."""
-        rates = {table: self._rate_of(states[table.part]) for table in calls}
-        shares = [
-            self._share(table.part, calls[table], rules, states, rate)
-            for table, rate in rates.items()
-        ]
+    ) -> list[_Share]:
+        """Update all tables, and return their shares; `ask` is called before it writes."""
+        shares = []
+        for table, given in calls.items():
+            part = table.part
+            shares.append(self._share(part, given, rules[part], states[part]))
         # Only now: the caller's own functions may have frozen rows or released the tables.
         self._held_states()
-        _core.step([update for update, _ in shares], ask and functools.partial(ask, rates))
-        return [regularization for _, regularization in shares]
-
-    def _rate_of(self, state: State) -> float:
-        """Return the learning rate of a table's next step."""
-        rate = self._learning_rate
-        return self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
+        before_writing = None
+        if ask is not None:
+            rates = {table: rate for table, (_, rate, _) in zip(calls, shares, strict=True)}
+            before_writing = functools.partial(ask, rates)
+        _core.step([update for update, _, _ in shares], before_writing)
+        return shares
 
     def _share(
-        self,
-        table: Table,
-        calls: Sequence[BackwardCall],
-        rules: dict[Table, Rule],
-        states: dict[Table, State],
-        rate: float,
-    ) -> tuple[Update, Regularization]:
-        """Return a table's share of a step, and what comes after it."""
+        self, table: Table, calls: Sequence[BackwardCall], rule: Rule, state: State
+    ) -> _Share:
+        """Return a table's share of a step, its learning rate, and what comes after it."""
+        rate = self._learning_rate
+        rate = self._checked_rate(rate(state.t + 1)) if callable(rate) else rate
         regularization = Regularization(table)
         calls = regularization.with_gradient(calls)
         decay = 1.0 - rate * self.weight_decay
-        what = table, calls, rules[table], states[table]
-        update = Update(*what, rate, decay, **regularization.fused)
-        return update, regularization
+        update = Update(table, calls, rule, state, rate, decay, **regularization.fused)
+        return update, rate, regularization
 
     def _checked_learning_rate(self, value: Any) -> LearningRate:
         rate: LearningRate = schedules.get(value)

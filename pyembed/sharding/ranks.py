@@ -16,6 +16,7 @@ from pyembed.sharding.table import AnyTable, ShardedTable
 from pyembed.table import Arguments, Table
 
 _Result = TypeVar("_Result")
+_Given = TypeVar("_Given")
 Ask: TypeAlias = Callable[[Mapping[AnyTable, float]], None]
 Gradient: TypeAlias = tuple[AnyTable, Sequence[BackwardCall]]
 
@@ -34,9 +35,11 @@ class Alone:
     def agree_on(self, what: str, arguments: Callable[[], Mapping[str, Any]]) -> None:
         """Go on."""
 
-    def received(self, calls: Callable[[], Calls], tables: Sequence[AnyTable]) -> Calls:
+    def received(
+        self, by_table: Callable[[_Given], Calls], grads: _Given, layers: Sequence[Any]
+    ) -> Calls:
         """Return the calls of a step, by table."""
-        return calls()
+        return by_table(grads)
 
     def coalesced(self, gradients: Sequence[Gradient]) -> list[NDArray[Any]]:
         """Return the summed values of each gradient."""
@@ -50,9 +53,9 @@ class Alone:
         """Return the largest value: one's own."""
         return value
 
-    def write(self, body: Callable[[Ask | None], _Result]) -> _Result:
-        """Return what `body` does; it has nothing to call before it writes."""
-        return body(None)
+    def write(self, body: Callable[..., _Result], *given: Any) -> _Result:
+        """Return ``body(None, *given)``: it has nothing to ask before it writes."""
+        return body(None, *given)
 
 
 class Together:
@@ -73,17 +76,21 @@ class Together:
         """Raise ValueError on all ranks where their arguments differ."""
         agreement.agree_on(self.comm, what, arguments)
 
-    def received(self, calls: Callable[[], Calls], tables: Sequence[AnyTable]) -> Calls:
+    def received(
+        self, by_table: Callable[[_Given], Calls], grads: _Given, layers: Sequence[Any]
+    ) -> Calls:
         """Return the calls of a step for what this rank has of each table, from all ranks.
 
         Parameters
         ----------
-        calls : callable
-            Returns this rank's own, by table.
-        tables : sequence of Table or ShardedTable
-            Those that may be among them.
+        by_table : callable
+            Returns this rank's own calls by table, from `grads`.
+        grads : sequence of SparseGrad
+        layers : sequence of layers
+            Those whose tables may be among them.
         """
-        return exchange.received(self.comm, calls, tables)
+        tables = [layer._table for layer in layers]
+        return exchange.received(self.comm, lambda: by_table(grads), tables)
 
     def coalesced(self, gradients: Sequence[Gradient]) -> list[NDArray[Any]]:
         """Return the values that all ranks' gradients add up to, of the rows that are here.
@@ -111,8 +118,8 @@ class Together:
         """Return the largest of all ranks' values; nan where one is."""
         return float(agreement.gathered(self.comm, np.array([value])).max())
 
-    def write(self, body: Callable[[Ask], _Result]) -> _Result:
-        """Return ``body(ask)``, which calls ``ask(rates)`` when it can no longer fail.
+    def write(self, body: Callable[..., _Result], *given: Any) -> _Result:
+        """Return ``body(ask, *given)``, which calls ``ask(rates)`` when it can no longer fail.
 
         That waits until all ranks have come there, with the same learning rates of sharded tables.
         Where one does not come, all raise what it raised.
@@ -126,7 +133,7 @@ class Together:
             agreement.agree_on(self.comm, "step", lambda: {"learning_rate": common})
 
         try:
-            return body(ask)
+            return body(ask, *given)
         except BaseException as error:
             if not asked:
                 agreement.refuse(self.comm, error)
