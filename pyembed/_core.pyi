@@ -309,11 +309,17 @@ class Trainer:
         kept: NDArray[np.uint32],
         inputs: NDArray[np.float32],
         outputs: NDArray[np.float32],
-        noise: NDArray[np.float64],
-        frozen: NDArray[np.bool_] | None,
+    ) -> None: ...
+    def draw_negatives(self, weights: NDArray[np.float64], negative: int) -> None: ...
+    def climb_tree(self, counts: NDArray[np.int64]) -> None: ...
+    def freeze(self, frozen: NDArray[np.bool_]) -> None: ...
+    def compose(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> None: ...
+    def begin(
+        self,
+        *,
         window: int,
-        negative: int,
         means_inputs: bool,
+        batch: int,
         epochs: int,
         learning_rate: float,
         least_rate: float,

@@ -359,3 +359,16 @@ def variance_scaling_uniform(u, scale, fan):
     """Return the number in (-limit, limit), of variance scale / fan, behind u."""
     limit = math.sqrt(3.0 * (scale / max(1.0, fan)))
     return -limit + (limit + limit) * u
+
+
+def window_gradients(inputs, outputs, targets, mean=False):
+    """Return what word2vec's window adds to its rows, for a learning rate of 1, in float64.
+
+    Each input (n, D), or the mean of them, predicts each output (m, D): targets (m,) are 1 or 0.
+    As word2vec has it, every input gets the whole of what the mean gets.
+    """
+    inputs, outputs = inputs.astype(np.float64), outputs.astype(np.float64)
+    predicting = inputs.mean(axis=0, keepdims=True) if mean else inputs
+    slopes = targets - 1 / (1 + np.exp(-predicting @ outputs.T))
+    of_inputs = slopes @ outputs
+    return np.broadcast_to(of_inputs, inputs.shape), slopes.T @ predicting

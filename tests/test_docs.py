@@ -44,6 +44,7 @@ def test_there_are_blocks_to_run():
     assert found["README.md"] >= 2
     assert found["coming-from-keras-and-pytorch.md"] >= 4
     assert found["words.md"] >= 6
+    assert found["word2vec.md"] >= 5
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

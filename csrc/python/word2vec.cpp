@@ -1,10 +1,11 @@
 // Texts as numbers, and word vectors learned from them.
-#include <cmath>
+#include <algorithm>
 
 #include "base/fork.h"
 #include "python/bind.h"
 #include "python/locked.h"
 #include "python/texts.h"
+#include "words/huffman.h"
 #include "words/token_reader.h"
 #include "words/trainer.h"
 
@@ -82,57 +83,107 @@ std::vector<Token> tokens_of(const Numbers<std::int32_t>& words, const Numbers<u
 // A trainer, and the arrays that it works on.
 class BoundTrainer {
   public:
-    BoundTrainer(py::handle numbers, py::handle words, py::handle kept, py::handle inputs, py::handle outputs,
-                 py::handle noise, py::object frozen, int window, int negative, bool means_inputs,
-                 const Schedule& schedule)
-        : numbers_(numbers, "numbers"),
-          inputs_(inputs, "inputs"),
-          outputs_(outputs, "outputs"),
-          tokens_(tokens_of({words, "words"}, {kept, "kept"}, inputs_.rows.rows)) {
-        if (!frozen.is_none()) frozen_.emplace(frozen, "frozen");
-        const Numbers<double> weights(noise, "noise");
-        if (weights.size != outputs_.rows.rows || inputs_.rows.dim != outputs_.rows.dim)
-            throw py::value_error("noise and outputs must have one row for each word, of inputs' width");
-        if (frozen_ && frozen_->size != inputs_.rows.rows)
-            throw py::value_error("frozen must have one element for each word");
-        noise_.emplace(std::vector<double>(weights.data, weights.data + weights.size));
-        Model model{inputs_.rows, outputs_.rows, {}, {}, window, means_inputs};
-        model.input_rows.is_frozen = frozen_ ? frozen_->data : nullptr;
-        model.targets.noise = &*noise_;
-        model.targets.negative = negative;
-        trainer_.emplace(model, Corpus{numbers_.data, numbers_.size, tokens_.data()}, schedule);
+    BoundTrainer(py::handle numbers, py::handle words, py::handle kept, py::handle inputs, py::handle outputs)
+        : numbers_(numbers, "numbers"), inputs_(inputs, "inputs"), outputs_(outputs, "outputs") {
+        const Numbers<std::int32_t> rows(words, "words");
+        tokens_ = tokens_of(rows, {kept, "kept"}, inputs_.rows.rows);
+        for (const Token& token : tokens_) words_ = std::max<i64>(words_, token.word + 1);
+        if (inputs_.rows.dim != outputs_.rows.dim)
+            throw py::value_error("outputs must have as many columns as inputs");
+        model_.inputs = inputs_.rows;
+        model_.outputs = outputs_.rows;
+    }
+
+    // Negatives are drawn in proportion to weights, one for each row of the outputs.
+    void draw_negatives(py::handle weights, int negative) {
+        const Numbers<double> given(weights, "weights");
+        if (given.size != outputs_.rows.rows || given.size < words_ || negative < 1)
+            throw py::value_error("weights must have one element for each word");
+        noise_.emplace(std::vector<double>(given.data, given.data + given.size));
+        model_.targets = Targets();
+        model_.targets.noise = &*noise_;
+        model_.targets.negative = negative;
+    }
+
+    // Outputs are the inner nodes of a tree.
+    void climb_tree(py::handle counts) {
+        const Numbers<i64> given(counts, "counts");
+        if (given.size < words_) throw py::value_error("counts must have one element for each word");
+        tree_ = huffman_tree(given.data, given.size);
+        for (const std::int32_t node : tree_.nodes)
+            if (node >= outputs_.rows.rows)
+                throw py::value_error("outputs must have a row for each inner node");
+        model_.targets = Targets();
+        model_.targets.nodes = tree_.nodes.data();
+        model_.targets.turns = tree_.turns.data();
+        model_.targets.starts = tree_.starts.data();
+        for (std::size_t word = 0; word + 1 < tree_.starts.size(); ++word)
+            model_.targets.most_turns =
+                std::max(model_.targets.most_turns, tree_.starts[word + 1] - tree_.starts[word]);
+    }
+
+    void freeze(py::handle frozen) {
+        frozen_.emplace(frozen, "frozen");
+        if (frozen_->size < words_) throw py::value_error("frozen must have one element for each word");
+        model_.input_rows.is_frozen = frozen_->data;
+    }
+
+    // Word w is the mean of inputs rows[starts[w]] … rows[starts[w + 1] - 1]; with CBOW, all of a window's
+    // rows are alike.
+    void compose(py::handle rows, py::handle starts) {
+        rows_.emplace(rows, "rows");
+        starts_.emplace(starts, "starts");
+        const auto ascend = [&](i64 w) { return starts_->data[w] < starts_->data[w + 1]; };
+        bool is_right = starts_->size > words_ && starts_->data[0] == 0;
+        for (i64 w = 0; is_right && w + 1 < starts_->size; ++w) is_right = ascend(w);
+        if (!is_right || starts_->data[starts_->size - 1] != rows_->size)
+            throw py::value_error("starts must ascend from 0 to the number of rows, one for each word");
+        for (i64 r = 0; r < rows_->size; ++r)
+            if (rows_->data[r] < 0 || rows_->data[r] >= inputs_.rows.rows)
+                throw py::value_error("rows has a number that is no row");
+        model_.input_rows.rows = rows_->data;
+        model_.input_rows.starts = starts_->data;
+    }
+
+    void begin(int window, bool means_inputs, i64 batch, i64 epochs, float learning_rate, float least_rate,
+               u64 seed, i64 block, i64 learners, bool in_rounds) {
+        if (model_.targets.noise == nullptr && model_.targets.nodes == nullptr)
+            throw py::value_error("there is nothing to predict");
+        model_.window = window;
+        model_.means_inputs = means_inputs;
+        model_.batch = batch;
+        model_.input_rows.is_sum = means_inputs;
+        const Schedule schedule{epochs, learning_rate, least_rate, seed, block, learners, in_rounds};
+        trainer_.emplace(model_, Corpus{numbers_.data, numbers_.size, tokens_.data()}, schedule);
     }
 
     bool run(double seconds, int threads) {
+        if (!trainer_) throw py::value_error("training has not begun");
         const NoGil no_gil;
         return trainer_->run(seconds, is_forked_child() ? 1 : threads);
     }
-    i64 places() const { return trainer_->places(); }
+    i64 places() const { return trainer_ ? trainer_->places() : 0; }
     std::vector<std::pair<double, i64>> losses() const {
         std::vector<std::pair<double, i64>> told;
+        if (!trainer_) return told;
         for (const Loss& loss : trainer_->losses()) told.emplace_back(loss.sum, loss.predictions);
         return told;
     }
 
   private:
-    Numbers<std::int32_t> numbers_;
-    Table inputs_;
-    Table outputs_;
+    const Numbers<std::int32_t> numbers_;
+    const Table inputs_;
+    const Table outputs_;
     std::vector<Token> tokens_;
-    std::optional<Numbers<bool>> frozen_;
+    i64 words_ = 0;  // rows that the corpus speaks of are below it
     std::optional<AliasTable> noise_;
+    HuffmanTree tree_;
+    std::optional<Numbers<bool>> frozen_;
+    std::optional<Numbers<i64>> rows_;
+    std::optional<Numbers<i64>> starts_;
+    Model model_{};
     std::optional<Trainer> trainer_;
 };
-
-std::unique_ptr<BoundTrainer> make_trainer(py::handle numbers, py::handle words, py::handle kept,
-                                           py::handle inputs, py::handle outputs, py::handle noise,
-                                           py::object frozen, int window, int negative, bool means_inputs,
-                                           i64 epochs, float learning_rate, float least_rate, u64 seed,
-                                           i64 block, i64 learners, bool in_rounds) {
-    const Schedule schedule{epochs, learning_rate, least_rate, seed, block, learners, in_rounds};
-    return std::make_unique<BoundTrainer>(numbers, words, kept, inputs, outputs, noise, std::move(frozen),
-                                          window, negative, means_inputs, schedule);
-}
 
 }  // namespace
 
@@ -142,11 +193,15 @@ void bind_word2vec(py::module_& module) {
         .def("feed", feed, py::arg("data"), py::arg("is_last"), py::arg("index"))
         .def_property_readonly("fault", fault_of);
     py::class_<BoundTrainer>(module, "Trainer")
-        .def(py::init(&make_trainer), py::kw_only(), py::arg("numbers"), py::arg("words"), py::arg("kept"),
-             py::arg("inputs"), py::arg("outputs"), py::arg("noise"), py::arg("frozen"), py::arg("window"),
-             py::arg("negative"), py::arg("means_inputs"), py::arg("epochs"), py::arg("learning_rate"),
-             py::arg("least_rate"), py::arg("seed"), py::arg("block"), py::arg("learners"),
-             py::arg("in_rounds"))
+        .def(py::init<py::handle, py::handle, py::handle, py::handle, py::handle>(), py::kw_only(),
+             py::arg("numbers"), py::arg("words"), py::arg("kept"), py::arg("inputs"), py::arg("outputs"))
+        .def("draw_negatives", &BoundTrainer::draw_negatives, py::arg("weights"), py::arg("negative"))
+        .def("climb_tree", &BoundTrainer::climb_tree, py::arg("counts"))
+        .def("freeze", &BoundTrainer::freeze, py::arg("frozen"))
+        .def("compose", &BoundTrainer::compose, py::arg("rows"), py::arg("starts"))
+        .def("begin", &BoundTrainer::begin, py::kw_only(), py::arg("window"), py::arg("means_inputs"),
+             py::arg("batch"), py::arg("epochs"), py::arg("learning_rate"), py::arg("least_rate"),
+             py::arg("seed"), py::arg("block"), py::arg("learners"), py::arg("in_rounds"))
         .def("run", &BoundTrainer::run, py::arg("seconds"), py::arg("threads"))
         .def_property_readonly("places", &BoundTrainer::places)
         .def_property_readonly("losses", &BoundTrainer::losses);

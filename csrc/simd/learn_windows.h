@@ -2,21 +2,12 @@
 // and so is what each of these gets: all of it is computed from the rows as they were before.
 #pragma once
 
-#include "simd/lanes.h"
+#include <math.h>
+
 #include "simd/logistic.h"
 
 namespace pyembed {
 namespace {
-
-using FloatLanes = Lanes<float, register_bytes>;
-constexpr i64 float_lanes = sizeof(FloatLanes) / sizeof(float);
-
-PYEMBED_INLINE FloatLanes lanes_at(const float* from) {
-    return load<FloatLanes>(from);
-}
-PYEMBED_INLINE void put_lanes(float* to, FloatLanes value) {
-    *reinterpret_cast<FloatLanes*>(to) = value;
-}
 
 template <int n>
 struct Tile {
@@ -32,12 +23,22 @@ PYEMBED_INLINE void for_tiles(int n, Use use) {
         if (begin < n) for_tiles<largest - 1>(n - begin, [&](auto tile, int at) { use(tile, begin + at); });
 }
 
-PYEMBED_INLINE float sum_of_lanes(const float* lanes) {
-    float eight[8];
-    float four[4];
-    for (int l = 0; l < 8; ++l) eight[l] = lanes[l] + lanes[l + 8];
-    for (int l = 0; l < 4; ++l) four[l] = eight[l] + eight[l + 4];
-    return (four[0] + four[2]) + (four[1] + four[3]);
+using FourLanes = Lanes<float, 16>;
+constexpr i64 four = sizeof(FourLanes) / sizeof(float);
+
+// sums (n,) of lanes (n, lanes_of_copies): halves are added to each other until one is left
+template <int n>
+PYEMBED_INLINE void sum_lanes(const float* lanes, float* sums) {
+    alignas(64) float rest[n][4];
+    for (int k = 0; k < n; ++k) {
+        const float* const from = lanes + k * lanes_of_copies;
+        for (i64 l = 0; l < 4; l += four) {
+            const FourLanes low = load<FourLanes>(from + l) + load<FourLanes>(from + l + 8);
+            const FourLanes high = load<FourLanes>(from + l + 4) + load<FourLanes>(from + l + 12);
+            *reinterpret_cast<FourLanes*>(rest[k] + l) = low + high;
+        }
+    }
+    for (int k = 0; k < n; ++k) sums[k] = (rest[k][0] + rest[k][2]) + (rest[k][1] + rest[k][3]);
 }
 
 // dots[i * stride + o] = x[i] · y[o]
@@ -57,8 +58,10 @@ PYEMBED_INLINE void dot_tile(const float* const* x, float* const* y, i64 dim, fl
         for (int i = 0; i < inputs; ++i)
             for (int o = 0; o < outputs; ++o) put_lanes(&lanes[i][o][first], sums[i][o]);
     }
+    float sums[inputs * outputs];
+    sum_lanes<inputs * outputs>(&lanes[0][0][0], sums);
     for (int i = 0; i < inputs; ++i)
-        for (int o = 0; o < outputs; ++o) dots[i * stride + o] = sum_of_lanes(lanes[i][o]);
+        for (int o = 0; o < outputs; ++o) dots[i * stride + o] = sums[i * outputs + o];
 }
 
 // trained[i] += Σ slopes[i, o] · y[o] for the first ones; y[o] += Σ slopes[i, o] · x[i]
@@ -87,37 +90,10 @@ PYEMBED_INLINE void update_tile(const float* const* x, int inputs, float* const*
     }
 }
 
-// What windows lose, lane by lane: products of 1 + exp(-margin), and logarithms of such.
-struct LossLanes {
-    static constexpr i64 most_factors = 120;  // each at most 2: their product is a float
-
-    float product[lanes_of_copies];
-    float excess[lanes_of_copies];
-    i64 factors;
-
-    PYEMBED_INLINE void restart() {
-        for (i64 lane = 0; lane < lanes_of_copies; ++lane) product[lane] = 1.0f;
-        for (i64 lane = 0; lane < lanes_of_copies; ++lane) excess[lane] = 0.0f;
-        factors = 0;
-    }
-    PYEMBED_INLINE void move_to(Loss& loss) {
-        for (i64 lane = 0; lane < lanes_of_copies; ++lane)
-            loss.sum += static_cast<double>(excess[lane]) + ::log(static_cast<double>(product[lane]));
-        restart();
-    }
-};
-
-// slopes (n,) of margins (n,), n being whole lanes
-PYEMBED_INLINE void find_slopes(const float* margins, i64 n, float* slopes, LossLanes& lanes, Loss& loss) {
-    for (i64 begin = 0, end; begin < n; begin = end) {
-        const i64 left = (n - begin) / lanes_of_copies;
-        const i64 room = LossLanes::most_factors - lanes.factors;
-        const i64 now = left < room ? left : room;
-        end = begin + now * lanes_of_copies;
-        logistic_slopes(margins + begin, end - begin, slopes + begin, lanes.product, lanes.excess);
-        lanes.factors += now;
-        if (lanes.factors == LossLanes::most_factors) lanes.move_to(loss);
-    }
+PYEMBED_INLINE void move_loss(LossLanes& lanes, Loss& loss) {
+    for (i64 lane = 0; lane < lanes_of_copies; ++lane)
+        loss.sum += static_cast<double>(lanes.excess[lane]) + ::log(static_cast<double>(lanes.product[lane]));
+    lanes.restart();
 }
 
 // scratch.slopes[i * outputs + o]: what the i-th of scratch.inputs gets of output o, and output o of it
@@ -132,17 +108,18 @@ PYEMBED_INLINE void compare(const WindowScratch& scratch, int inputs, int output
                                                                     dim, margins + i * outputs + o, outputs);
         });
     });
-    const auto for_pairs = [&](auto use) {
-        for (int i = 0; i < inputs; ++i)
-            for (int o = 0; o < outputs; ++o) use(i * outputs + o, weights[o]);
-    };
-    for_pairs(
-        [&](i64 pair, float weight) { margins[pair] = weight < 0.0f ? -margins[pair] : margins[pair]; });
     const i64 pairs = static_cast<i64>(inputs) * outputs;
+    for (int i = 0; i < inputs; ++i)
+        for (int o = 0; o < outputs; ++o) scratch.slopes[i * outputs + o] = weights[o];
     constexpr float far = 100.0f;  // as good as learned: nothing is lost
-    for (i64 pair = pairs; pair < padded(pairs); ++pair) margins[pair] = far;
-    find_slopes(margins, padded(pairs), scratch.slopes, lanes, loss);
-    for_pairs([&](i64 pair, float weight) { scratch.slopes[pair] *= weight * learning_rate; });
+    for (i64 pair = pairs; pair < padded(pairs); ++pair) {
+        margins[pair] = far;
+        scratch.slopes[pair] = 0.0f;
+    }
+    for (i64 pair = 0; pair < pairs; pair += lanes_of_copies) {
+        weigh_slopes(margins + pair, scratch.slopes + pair, learning_rate, lanes);
+        if (++lanes.factors == LossLanes::most_factors) move_loss(lanes, loss);
+    }
     loss.predictions += inputs;
 }
 
@@ -185,7 +162,7 @@ void learn_each_input(const Windows& windows, Rows<float> inputs, Rows<float> ou
         compare(scratch, window.inputs, window.outputs, dim, weights, windows.learning_rate, lanes, loss);
         update(scratch, window.inputs, window.trained_inputs, window.outputs, dim);
     }
-    lanes.move_to(loss);
+    move_loss(lanes, loss);
 }
 
 // mean (dim,) = Σ rows / Σ sizes
@@ -225,7 +202,7 @@ void learn_mean_input(const Windows& windows, Rows<float> inputs, Rows<float> ou
                 put_lanes(row + column, lanes_at(row + column) + size * lanes_at(change + column));
         }
     }
-    lanes.move_to(loss);
+    move_loss(lanes, loss);
 }
 
 }  // namespace

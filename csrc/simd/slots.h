@@ -45,15 +45,32 @@ PYEMBED_INLINE bool is_dealt_to(u32 part, u32 parts, i64 row) {
     return (static_cast<u64>(mixed) * parts >> 32) == part;
 }
 
-void add_changes(Rows<float> table, const Slots& slots, u32 part, u32 parts) {
+// What is left of a way of length 1 after `gone` of it, about exp(-gone).
+PYEMBED_INLINE float rest_of_way(float gone) {
+    const float base = 1.0f - gone / 8.0f;
+    const float square = base * base;
+    return base > 0.0f ? (square * square) * (square * square) : 0.0f;
+}
+
+// How much of a change is added to a row, of which `uses` more are taken note.
+PYEMBED_INLINE float share_of_change(const Round& round, i64 row, int uses) {
+    if (round.ways == nullptr) return 1.0f;
+    Way& way = round.ways[row];
+    if (way.round != round.number) way = {round.number, 0.0f};
+    const float share = rest_of_way(way.gone);
+    way.gone += round.step * static_cast<float>(uses);
+    return share;
+}
+
+void add_changes(Rows<float> table, const Slots& slots, const Round& round, u32 part, u32 parts) {
     const i64 dim = table.dim;
     for (i64 s = 0; s < slots.count; ++s) {
         const float* const before = slots.before.row(s);
         const float* const now = slots.now.row(s);
-        const float share = slots.shares[s];
         for (i64 r = slots.starts[s]; r < slots.starts[s + 1]; ++r) {
             if (!is_dealt_to(part, parts, slots.rows[r])) continue;
             float* const row = table.row(slots.rows[r]);
+            const float share = slots.shares[s] * share_of_change(round, slots.rows[r], slots.uses[s]);
             for_column_blocks<float>(0, dim, [&](auto registers, i64 column) {
                 using R = decltype(registers);
                 using V = typename R::template Of<float>;

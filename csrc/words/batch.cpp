@@ -5,6 +5,13 @@
 #include "base/kernel.h"
 
 namespace pyembed {
+namespace {
+
+// Windows draw their negatives from words that are drawn for the whole batch, one for so many negatives: each
+// is read and written once for all of them.
+constexpr i64 negatives_of_a_draw = 4;
+
+}  // namespace
 
 void Copies::clear() {
     map_.clear();
@@ -41,12 +48,13 @@ void Copies::read(Rows<const float> table, const InputRows& rows) {
     }
     const Rows<float> before{memory_.as<float>(), count, dim, dim};
     const Rows<float> now{before.data + room_ * dim, count, dim, dim};
-    slots_ = {count, rows_.data(), starts_.data(), factors_.data(), shares_.data(), before, now};
+    slots_ = {count,          rows_.data(), starts_.data(), factors_.data(),
+              shares_.data(), uses_.data(), before,         now};
     kernel<ReadSlots>()(table, slots_);
 }
 
-void Copies::add_changes(Rows<float> table, u32 part, u32 parts) const {
-    kernel<AddChanges>()(table, slots_, part, parts);
+void Copies::add_changes(Rows<float> table, const Round& round, u32 part, u32 parts) const {
+    kernel<AddChanges>()(table, slots_, round, part, parts);
 }
 
 WindowRoom::WindowRoom(i64 most_inputs, i64 most_outputs, i64 dim)
@@ -74,17 +82,18 @@ i64 Batch::take(const Block& block, i64 first, i64 last, u64 key) {
     output_slots_.clear();
     weights_.clear();
     RandomSequence random(key);
-    if (model_.targets.noise != nullptr) draw_pool(std::min(most_windows, last - first), random);
+    if (model_.targets.noise != nullptr) draw_pool(std::min(model_.batch, last - first), random);
     slots_of_places_.assign(block.words().size(), no_word);
     i64 centre = first;
-    for (; centre < last && static_cast<i64>(windows_.size()) < most_windows; ++centre)
+    for (; centre < last && static_cast<i64>(windows_.size()) < model_.batch; ++centre)
         if (block.words()[static_cast<std::size_t>(centre)] != no_word) add_window(block, centre, random);
     return centre;
 }
 
 void Batch::draw_pool(i64 windows, RandomSequence& random) {
     const Targets& targets = model_.targets;
-    pool_.resize(static_cast<std::size_t>(windows * targets.negative));
+    const i64 draws = std::max(windows / negatives_of_a_draw, negatives_of_a_draw) * targets.negative;
+    pool_.resize(static_cast<std::size_t>(draws));
     for (int& slot : pool_) slot = outputs_.map().slot_of(targets.noise->draw(random.next()));
 }
 
@@ -156,7 +165,20 @@ void Batch::add_negatives(int centre, i64 first, RandomSequence& random) {
     }
 }
 
+void Batch::count_uses() {
+    inputs_.use_none();
+    outputs_.use_none();
+    for (const Window& window : windows_) {
+        const int* const inputs = input_slots_.data() + window.first_input;
+        const int* const outputs = output_slots_.data() + window.first_output;
+        const int compared = model_.means_inputs ? 1 : window.inputs;
+        for (int i = 0; i < window.inputs; ++i) inputs_.use(inputs[i], window.outputs);
+        for (int o = 0; o < window.outputs; ++o) outputs_.use(outputs[o], compared);
+    }
+}
+
 void Batch::read() {
+    count_uses();
     inputs_.read(read_only(model_.inputs), model_.input_rows);
     outputs_.read(read_only(model_.outputs), InputRows());
 }
@@ -173,9 +195,9 @@ void Batch::learn(float learning_rate, Loss& loss) {
     learn(windows, inputs_.now(), outputs_.now(), room_.scratch(), loss);
 }
 
-void Batch::add_changes(u32 part, u32 parts) const {
-    inputs_.add_changes(model_.inputs, part, parts);
-    outputs_.add_changes(model_.outputs, part, parts);
+void Batch::add_changes(const Round& of_inputs, const Round& of_outputs, u32 part, u32 parts) const {
+    inputs_.add_changes(model_.inputs, of_inputs, part, parts);
+    outputs_.add_changes(model_.outputs, of_outputs, part, parts);
 }
 
 }  // namespace pyembed

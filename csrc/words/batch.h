@@ -39,6 +39,7 @@ struct Model {
     Targets targets;
     int window;
     bool means_inputs;  // CBOW
+    i64 batch;          // windows that are learned from one reading of the tables
 };
 
 // Copies of rows of a table.
@@ -50,7 +51,10 @@ class Copies {
     Rows<float> now() const { return slots_.now; }
 
     void read(Rows<const float> table, const InputRows& rows);
-    void add_changes(Rows<float> table, u32 part, u32 parts) const;
+    void add_changes(Rows<float> table, const Round& round, u32 part, u32 parts) const;
+    // Takes note that a slot is compared with so many others.
+    void use(int slot, int others) { uses_[static_cast<std::size_t>(slot)] += others; }
+    void use_none() { uses_.assign(static_cast<std::size_t>(map_.size()), 0); }
 
   private:
     void add_slot(int word, const InputRows& rows);
@@ -61,6 +65,7 @@ class Copies {
     std::vector<float> factors_;
     std::vector<float> shares_;
     std::vector<float> sizes_;
+    std::vector<int> uses_;
     Buffer memory_;
     i64 room_ = 0;
     Slots slots_{};
@@ -87,21 +92,21 @@ class Batch {
   public:
     explicit Batch(const Model& model);
 
-    static constexpr i64 most_windows = 128;
-
     // Takes the windows of centres [first, last) of a block, up to as many as it has room for; returns where
     // it stopped. `key` is that of its own random numbers.
     i64 take(const Block& block, i64 first, i64 last, u64 key);
 
     void read();
     void learn(float learning_rate, Loss& loss);
-    void add_changes(u32 part, u32 parts) const;
+    // Of rows that are dealt to a part; the rounds are null where there are none.
+    void add_changes(const Round& of_inputs, const Round& of_outputs, u32 part, u32 parts) const;
 
   private:
     void add_window(const Block& block, i64 centre, RandomSequence& random);
     bool add_inputs(const Block& block, i64 centre, Window& window);
     void add_outputs(int word, Window& window, RandomSequence& random);
     void add_negatives(int centre, i64 first, RandomSequence& random);
+    void count_uses();
     void draw_pool(i64 windows, RandomSequence& random);
 
     const Model& model_;

@@ -20,8 +20,23 @@ struct Slots {
     const i64* starts;     // (count + 1,): slot s stands for rows[starts[s]] … rows[starts[s + 1] - 1]
     const float* factors;  // (count,): what the sum of these is multiplied with
     const float* shares;   // (count,): which part of the slot's change each of them gets
+    const int* uses;       // (count,): with how many rows each is compared
     Rows<float> before;    // (count, padded dim): as they were read
     Rows<float> now;       // as they have become
+};
+
+// How far a row has come in a round, by the changes of those batches that were added before.
+struct Way {
+    u32 round = 0;
+    float gone = 0.0f;
+};
+
+// What is added up in a round. Each batch moves a row as if it were alone; of several that move it far, the
+// later ones find less of the way left: the share exp(-gone).
+struct Round {
+    Way* ways;  // by row of the table; null: changes are added as they are
+    u32 number;
+    float step;  // how far a row comes by being compared with one other: about the learning rate
 };
 
 // The inputs of a window predict its outputs.
@@ -69,7 +84,7 @@ struct ReadSlots {
 
 // table += shares * (slots.now - slots.before), in those rows that are dealt to `part` of `parts`
 struct AddChanges {
-    using Function = void(Rows<float> table, const Slots& slots, u32 part, u32 parts);
+    using Function = void(Rows<float> table, const Slots& slots, const Round& round, u32 part, u32 parts);
 };
 
 // Each input of a window predicts its outputs (skip-gram).

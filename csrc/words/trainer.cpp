@@ -16,8 +16,9 @@ struct Trainer::Learner {
     i64 turn = -1;  // the block that it is in, counted over all epochs
     i64 begin = 0;  // its places
     i64 end = 0;
-    i64 centre = 0;  // of the next window
-    i64 places = 0;  // that it has behind it
+    i64 centre = 0;     // of the next window
+    float rate = 0.0f;  // of its batch
+    i64 places = 0;     // that it has behind it
     bool has_batch = false;
     bool is_done = false;
     Block block;
@@ -33,6 +34,9 @@ Trainer::Trainer(const Model& model, const Corpus& corpus, const Schedule& sched
       blocks_((corpus.size + schedule.block - 1) / schedule.block) {
     for (i64 number = 0; number < schedule.learners; ++number)
         learners_.push_back(std::make_unique<Learner>(model_, schedule_.epochs, number));
+    if (!schedule.in_rounds) return;
+    input_ways_.resize(static_cast<std::size_t>(model.inputs.rows));
+    output_ways_.resize(static_cast<std::size_t>(model.outputs.rows));
 }
 
 Trainer::~Trainer() = default;
@@ -90,7 +94,8 @@ bool Trainer::learn(Learner& learner) {
         if (!prepare(learner)) return false;
         learner.batch.read();
         Loss& loss = learner.losses[static_cast<std::size_t>(learner.turn / blocks_)];
-        learner.batch.learn(learning_rate(learner), loss);
+        learner.rate = learning_rate(learner);
+        learner.batch.learn(learner.rate, loss);
         learner.has_batch = true;
     } catch (...) {
         learner.thrown = std::current_exception();
@@ -103,24 +108,35 @@ void Trainer::run_rounds(Clock::time_point stop, int threads) {
     std::atomic<bool> is_over{false};
     const auto learners = static_cast<i64>(learners_.size());
     parallel(static_cast<int>(std::min<i64>(threads, learners)), [&](int member, int members, auto barrier) {
-        const auto part = static_cast<u32>(member);
         while (!is_over) {
             for (i64 l = next++; l < learners; l = next++) learn(*learners_[static_cast<std::size_t>(l)]);
             barrier();
-            bool is_any = false;
-            bool is_thrown = false;
-            for (const auto& learner : learners_) {
-                if (learner->has_batch) learner->batch.add_changes(part, static_cast<u32>(members));
-                is_any = is_any || learner->has_batch;
-                is_thrown = is_thrown || learner->thrown != nullptr;
-            }
+            add_changes(static_cast<u32>(member), static_cast<u32>(members));
+            barrier();
             if (member == 0) {
-                is_over = !is_any || is_thrown || Clock::now() >= stop;
                 next = 0;
+                ++round_;
+                is_over = Clock::now() >= stop || !is_going_on();
             }
             barrier();
         }
     });
+}
+
+// Of all learners, in their order, to the rows of a part.
+void Trainer::add_changes(u32 part, u32 parts) {
+    for (const auto& learner : learners_) {
+        if (!learner->has_batch) continue;
+        const Round of_inputs{input_ways_.data(), round_, learner->rate};
+        const Round of_outputs{output_ways_.data(), round_, learner->rate};
+        learner->batch.add_changes(of_inputs, of_outputs, part, parts);
+    }
+}
+
+bool Trainer::is_going_on() const {
+    const auto is_any = [&](auto is_so) { return std::any_of(learners_.begin(), learners_.end(), is_so); };
+    return is_any([](const auto& learner) { return !learner->is_done; }) &&
+           !is_any([](const auto& learner) { return learner->thrown != nullptr; });
 }
 
 void Trainer::run_freely(Clock::time_point stop, int threads) {
@@ -129,7 +145,7 @@ void Trainer::run_freely(Clock::time_point stop, int threads) {
     parallel(static_cast<int>(std::min<i64>(threads, learners)), [&](int, int, auto) {
         for (i64 l = next++; l < learners; l = next++) {
             Learner& learner = *learners_[static_cast<std::size_t>(l)];
-            while (Clock::now() < stop && learn(learner)) learner.batch.add_changes(0, 1);
+            while (Clock::now() < stop && learn(learner)) learner.batch.add_changes({}, {}, 0, 1);
         }
     });
 }
@@ -143,8 +159,7 @@ bool Trainer::run(double seconds, int threads) {
         run_freely(stop, threads);
     for (const auto& learner : learners_)
         if (learner->thrown) std::rethrow_exception(std::exchange(learner->thrown, nullptr));
-    return std::any_of(learners_.begin(), learners_.end(),
-                       [](const auto& learner) { return !learner->is_done; });
+    return is_going_on();
 }
 
 i64 Trainer::places() const {

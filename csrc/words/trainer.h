@@ -47,6 +47,8 @@ class Trainer {
     bool prepare(Learner& learner);
     bool read_block(Learner& learner);
     i64 next_turn(const Learner& learner);
+    void add_changes(u32 part, u32 parts);
+    bool is_going_on() const;
     float learning_rate(const Learner& learner) const;
 
     const Model model_;
@@ -55,6 +57,9 @@ class Trainer {
     const i64 blocks_;  // of an epoch
     std::atomic<i64> next_turn_{0};
     std::vector<std::unique_ptr<Learner>> learners_;
+    std::vector<Way> input_ways_;  // by row, where there are rounds
+    std::vector<Way> output_ways_;
+    u32 round_ = 1;
 };
 
 }  // namespace pyembed

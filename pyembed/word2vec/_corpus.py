@@ -59,20 +59,28 @@ class Corpus:
                 "corpus must be a path, or an iterable of paths or documents, not "
                 f"{type(source).__name__}"
             )
-        parts = iter(source)
+        try:
+            has_names = self._read(iter(source))
+            self.numbers = self._numbers.all()
+        finally:
+            self._numbers.close()
+        self.names = Words(*self._index.bytes()) if has_names else None
+        self.counts = self._counts[: self._size]
+
+    def _read(self, parts: Iterator[Any]) -> bool:
+        """Read all, and return whether it is of words."""
         first = _first(parts)
-        has_names = True
+        if first is None:
+            return True
         if isinstance(first, (str, bytes, os.PathLike)):
             for path in chain([first], parts):
                 self._read_file(path)
-        elif first is not None:
-            has_names = isinstance(next(iter(first)), str)
-            add = self._add_texts if has_names else self._add_ids
-            for piece in _pieces(chain([first], parts)):
-                add(piece)
-        self.numbers = self._numbers.all()
-        self.names = Words(*self._index.bytes()) if has_names else None
-        self.counts = self._counts[: self._size]
+            return True
+        has_names = isinstance(next(iter(first)), str)
+        add = self._add_texts if has_names else self._add_ids
+        for piece in _pieces(chain([first], parts)):
+            add(piece)
+        return has_names
 
     def _read_file(self, path: str | bytes | os.PathLike[str]) -> None:
         given = os.fsdecode(path)

@@ -45,3 +45,8 @@ class Numbers:
         self._write()
         self._file.flush()
         return np.asarray(np.memmap(self._file, np.int32, "r"))
+
+    def close(self) -> None:
+        """Close the file; a map of it stays."""
+        if self._file is not None:
+            self._file.close()

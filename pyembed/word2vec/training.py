@@ -22,11 +22,14 @@ from pyembed.vectors.word_vectors import WordVectors
 from pyembed.word2vec._corpus import Corpus
 from pyembed.word2vec._progress import Line, Progress
 from pyembed.word2vec._rows import Rows, rows_of
+from pyembed.word2vec._tables import Tables
 from pyembed.word2vec._trained import TrainedVectors
 
 _SLICE = 0.25  # seconds between two looks at signals
 _LEARNERS = 16  # that share a round
 _BLOCK = 8192  # places of a corpus that are dealt out at once
+_BATCH, _LEAST_BATCH = 128, 16  # windows that are learned from one reading of the tables
+_IN_FLIGHT = 1024  # windows of all threads that do not know of each other
 _WHOLE = 2**32 - 1  # the largest share
 
 
@@ -44,6 +47,8 @@ def train(
     min_learning_rate: float = 1e-4,
     ns_exponent: float = 0.75,
     loss: str = "ns",
+    subword: tuple[int, int] | None = None,
+    buckets: int = 2_000_000,
     max_vocab: int | None = None,
     vocabulary: Vocabulary | None = None,
     initial: WordVectors | None = None,
@@ -80,18 +85,26 @@ def train(
     epochs : int
         How often the corpus is learned from.
     learning_rate, min_learning_rate : float
-        At the beginning and at the end: it falls from place to place.
+        At the beginning and at the end: it falls from place to place, and never rises.
     ns_exponent : float
         Negatives are drawn in proportion to this power of their counts.
-    loss : {'ns'}
-        Negative sampling.
+    loss : {'ns', 'hs'}
+        What predicts a word: negative sampling, or the hierarchical softmax, that is the turns on
+        the way to it in a Huffman tree.
+    subword : (int, int), optional
+        The least and the most characters of n-grams, which have vectors too, as fastText's (3, 6):
+        a word's vector is the mean of its own and of those of its n-grams, and words that are not
+        in the corpus have one.
+    buckets : int
+        Of `subword`: rows that the n-grams share, by their hashes.
     max_vocab : int, optional
         The most words that are learned, the most frequent ones.
     vocabulary : Vocabulary, optional
         The words that are learned, whatever their counts. Of ids: what they stand for.
     initial : WordVectors, optional
         Vectors to begin with, of all their words; others are added behind them. Where they come
-        from `train`, the output table goes on too.
+        from `train`, the output table goes on too, but not that of a tree, which is another one.
+        With `subword`, they must have n-grams of these lengths and as many buckets.
     frozen : iterable of str, optional
         Words whose vectors stay as they are.
     seed : int, optional
@@ -131,7 +144,8 @@ def train(
     -----
     Negatives are shared by the words of a window, and a batch of windows is learned at a time, from
     copies of its rows; what has become of them is added to the tables. Deterministic training adds
-    the changes of up to 16 batches in a fixed order: more threads than that find nothing to do.
+    the changes of up to 16 batches in a fixed order: more threads than that find nothing to do. A
+    row that several of them move far is moved less by the later ones.
 
     With ``deterministic=False``, a number may be read by one thread while another writes it. What
     is read is then the old or the new one on every processor that pyembed is built for, though C++
@@ -147,7 +161,7 @@ def train(
     """
     width = _checks.integer(dim, "dim", 1, 2**31 - 1)
     means_inputs = _checks.one_of(model, "model", ("skipgram", "cbow")) == "cbow"
-    _checks.one_of(loss, "loss", ("ns",))
+    _checks.one_of(loss, "loss", ("ns", "hs"))
     reach = _checks.integer(window, "window", 1, 10_000)
     negatives = _checks.integer(negative, "negative", 1, 10_000)
     least = _checks.integer(min_count, "min_count", 0)
@@ -164,24 +178,38 @@ def train(
     key = _checks.integer(seed, "seed", 0, 2**64 - 1)
     _check_given(vocabulary, initial, width)
 
+    lengths = None if subword is None else _lengths(subword)
+    count = 0 if lengths is None else _checks.integer(buckets, "buckets", 1, 2**31 - 1)
+    if lengths is not None and frozen is not None:
+        raise ValueError("frozen= is not for subword=: words share the vectors of their n-grams")
+
     began = time.monotonic()
     read = Corpus(corpus)
     rows = rows_of(read, vocabulary, initial, least, most)
-    inputs, outputs = _tables(rows, width, initial, key)
+    tables = Tables(rows, width, lengths, count, loss, initial, key)
     trainer = _core.Trainer(
         numbers=read.numbers,
         words=rows.of_numbers,
         kept=_kept(rows, share),
-        inputs=inputs,
-        outputs=outputs,
-        noise=np.where(rows.counts > 0, np.maximum(rows.counts, 1.0) ** exponent, 0.0),
-        frozen=_frozen(rows, frozen),
+        inputs=tables.inputs,
+        outputs=tables.outputs,
+    )
+    if loss == "hs":
+        trainer.climb_tree(rows.counts)
+    else:
+        weights = np.maximum(rows.counts, 1).astype(np.float64) ** exponent
+        trainer.draw_negatives(weights * (rows.counts > 0), negatives)
+    if frozen is not None:
+        trainer.freeze(_frozen(rows, frozen))
+    if tables.composed is not None:
+        trainer.compose(*tables.composed)
+    trainer.begin(
         window=reach,
-        negative=negatives,
         means_inputs=means_inputs,
+        batch=_BATCH if is_alike else min(max(_IN_FLIGHT // workers, _LEAST_BATCH), _BATCH),
         epochs=rounds,
         learning_rate=first_rate,
-        least_rate=last_rate,
+        least_rate=min(first_rate, last_rate),
         seed=key,
         block=_block(len(read.numbers)),
         learners=_LEARNERS if is_alike else workers,
@@ -198,12 +226,13 @@ def train(
         negative=negatives,
         sample=share,
         tokens=int(read.counts.sum()),
-        output=outputs,
+        output=tables.outputs,
     )
     counts = _all_counts(rows, initial)
-    made = TrainedVectors._of(rows.words, inputs, counts, training=arguments)
+    matrix, subwords = tables.vectors()
+    made = TrainedVectors._of(rows.words, matrix, counts, subwords, training=arguments)
     assert isinstance(made, TrainedVectors)
-    made.output = outputs
+    made.output = tables.outputs
     made.losses = run.losses()
     made.interrupted = interrupted
     return made
@@ -220,19 +249,16 @@ def _check_given(vocabulary: Any, initial: Any, dim: int) -> None:
         raise ValueError(f"initial has vectors of length {initial.dim}, but dim={dim}")
 
 
-def _tables(
-    rows: Rows, dim: int, initial: WordVectors | None, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the tables of words as they predict and as they are predicted."""
-    shape = (len(rows.words), dim)
-    inputs: NDArray[np.float32] = _core.zeros(shape, "float32", True)
-    outputs: NDArray[np.float32] = _core.zeros(shape, "float32", True)
-    _core.fill_uniform(inputs, seed, 0, 1, -0.5 / dim, 0.5 / dim)
-    if initial is not None:
-        inputs[: len(initial)] = initial.matrix
-        if isinstance(initial, TrainedVectors):
-            outputs[: len(initial)] = initial.output
-    return inputs, outputs
+def _lengths(subword: Any) -> tuple[int, int]:
+    """Return the lengths of n-grams, checked."""
+    try:
+        shortest, longest = subword
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"subword={subword!r} must be two lengths, of the shortest and the longest n-grams"
+        ) from None
+    low = _checks.integer(shortest, "subword[0]", 1, 1000)
+    return low, _checks.integer(longest, "subword[1]", low, 1000)
 
 
 def _kept(rows: Rows, sample: float) -> NDArray[np.uint32]:
@@ -245,9 +271,7 @@ def _kept(rows: Rows, sample: float) -> NDArray[np.uint32]:
     return kept
 
 
-def _frozen(rows: Rows, words: Iterable[str] | None) -> NDArray[np.bool_] | None:
-    if words is None:
-        return None
+def _frozen(rows: Rows, words: Iterable[str]) -> NDArray[np.bool_]:
     names = as_strings(words)
     found = index_of(rows.words).find(names).reshape(-1)
     if np.any(found < 0):

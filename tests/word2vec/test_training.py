@@ -158,3 +158,116 @@ def test_an_interrupt_returns_what_was_learned():
         wv = word2vec.train(texts(), dim=4, callback=interrupt)
     assert wv.interrupted
     assert np.isfinite(wv.matrix).all()
+
+
+@pytest.mark.parametrize("model", ["skipgram", "cbow"])
+def test_the_hierarchical_softmax(model):
+    wv = word2vec.train(texts(), dim=16, model=model, loss="hs", seed=1, epochs=10)
+    assert wv.output.shape == (len(wv) - 1, 16)
+    assert cosine(wv, "apple", "pear") > cosine(wv, "apple", "zinc") + 0.2
+
+
+@pytest.mark.parametrize("model", ["skipgram", "cbow"])
+@pytest.mark.parametrize("loss", ["ns", "hs"])
+def test_subwords_give_vectors_to_words_that_are_not_there(model, loss):
+    corpus = [[word * 2 for word in document] for document in texts()]
+    options = {"dim": 16, "model": model, "loss": loss, "subword": (3, 5), "buckets": 1000}
+    runs = [word2vec.train(corpus, seed=1, epochs=10, threads=n, **options) for n in (1, 3)]
+    assert_array_equal(runs[0].matrix, runs[1].matrix)
+    wv = runs[0]
+    assert wv.has_subwords
+    assert cosine(wv, "appleapple", "pearpear") > cosine(wv, "appleapple", "zinczinc") + 0.2
+    assert cosine(wv, "applepear", "pearpear") > cosine(wv, "applepear", "zinczinc") + 0.2
+    more = word2vec.train(corpus, seed=1, epochs=1, initial=wv, learning_rate=1e-30, **options)
+    assert_array_equal(more.matrix, wv.matrix)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_few_words_that_all_batches_share_stay_finite(deterministic):
+    rng = np.random.default_rng(0)
+    walks = rng.integers(0, 3, (4000, 20))
+    wv = word2vec.train(walks, dim=8, sample=0, seed=0, deterministic=deterministic, threads=2)
+    assert np.abs(wv.matrix).max() < 10
+    assert max(wv.losses) < 6
+
+
+def damaged_files(tmp_path):
+    binary, latin, empty, one = (tmp_path / name for name in ("binary", "latin", "empty", "one"))
+    binary.write_bytes(b"to be\nor \0 not\n")
+    latin.write_bytes("to be\n\nné".encode("latin-1"))
+    empty.write_bytes(b"")
+    one.write_text("to " * 100)
+    return [
+        (tmp_path / "none", FileNotFoundError, "no such file"),
+        (["to be or not to be"], FileNotFoundError, "documents are to be lists of words"),
+        (binary, ValueError, r"binary: line 2 has a zero byte: it must be text in UTF-8"),
+        (latin, ValueError, r"latin: line 3 is no valid UTF-8"),
+        (empty, ValueError, "0 of the corpus's 0 words"),
+        (one, ValueError, "1 of the corpus's 1 words"),
+        ([], ValueError, "there is nothing to learn"),
+        ([[], []], ValueError, "there is nothing to learn"),
+    ]
+
+
+def test_what_cannot_be_learned_from_is_refused(tmp_path):
+    for corpus, error, message in damaged_files(tmp_path):
+        with pytest.raises(error, match=message):
+            word2vec.train(corpus)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "error", "message"),
+    [
+        (7, TypeError, "corpus must be a path, or an iterable of paths or documents, not int"),
+        ([7], TypeError, "a document must be a sequence of words or of ids, not int"),
+        ([["to", 7]], TypeError, "words must be strings, but the one at position 1 is int"),
+        ([[1, 2], ["to"]], TypeError, "documents must be sequences of integers"),
+        ([[1.5]], TypeError, "documents must be sequences of integers"),
+        ([[-1, 2]], ValueError, "id -1 must be from 0 to 2147483646"),
+        ([["to"], "be"], TypeError, "a document must be a list of words, not 'be'"),
+    ],
+)
+def test_documents_of_another_kind_are_refused(corpus, error, message):
+    with pytest.raises(error, match=message):
+        word2vec.train(corpus, min_count=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dim": 0}, "dim=0 must be an integer"),
+        ({"model": "glove"}, "model='glove' is none of 'skipgram', 'cbow'"),
+        ({"loss": "softmax"}, "loss='softmax' is none of 'ns', 'hs'"),
+        ({"window": 0}, "window=0"),
+        ({"negative": 0}, "negative=0"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"learning_rate": 0}, "learning_rate=0"),
+        ({"sample": -1}, "sample=-1"),
+        ({"max_vocab": 1}, "max_vocab=1"),
+        ({"seed": -1}, "seed=-1"),
+        ({"threads": 0}, "threads=0"),
+        ({"subword": 3}, "subword=3 must be two lengths"),
+        ({"subword": (3, 2)}, r"subword\[1\]=2"),
+        ({"subword": (3, 6), "frozen": ["iron"]}, "frozen= is not for subword="),
+        ({"initial": WordVectors(["a"], np.zeros((1, 3), np.float32))}, "vectors of length 3"),
+    ],
+)
+def test_arguments_that_are_not_as_described(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        word2vec.train(texts(10), **arguments)
+
+
+def test_long_lines_are_read_whole(tmp_path):
+    words = [f"w{number % 100}" for number in range(30_000)]
+    path = tmp_path / "long.txt"
+    path.write_text(" ".join(words))
+    wv = word2vec.train(path, dim=2, epochs=1, sample=0)
+    assert_array_equal(wv.counts, np.full(100, 300))
+
+
+def test_numbers_beyond_the_memory_go_to_a_file(monkeypatch):
+    from pyembed.word2vec import _numbers
+
+    wanted = word2vec.train(texts(), dim=4, seed=0)
+    monkeypatch.setattr(_numbers, "_IN_MEMORY", 1000)
+    assert_array_equal(word2vec.train(texts(), dim=4, seed=0).matrix, wanted.matrix)
