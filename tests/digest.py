@@ -74,8 +74,20 @@ def results(dtype):
             yield emb.embeddings
 
 
+def trained():
+    rng = np.random.default_rng(0)
+    texts = [[f"word{number}" for number in row] for row in rng.zipf(1.5, (400, 30)) % 300]
+    for dim in (3, 16, 50):
+        for model in ("skipgram", "cbow"):
+            for more in ({}, {"loss": "hs"}, {"subword": (3, 5), "buckets": 500}):
+                wv = pe.word2vec.train(texts, dim=dim, model=model, seed=dim, epochs=2, **more)
+                yield from (wv.matrix, wv.output, np.array(wv.losses))
+
+
 digest = hashlib.sha256()
 for dtype in ("float32", "float64"):
     for array in results(dtype):
         digest.update(np.ascontiguousarray(array).tobytes())
+for array in trained():
+    digest.update(np.ascontiguousarray(array).tobytes())
 print(pe.show_config("dicts")["isa"], pe.get_num_threads(), digest.hexdigest())
