@@ -25,7 +25,7 @@ from pyembed.vectors import SentenceVectors
 WORDS, WHOLE, DIM = 60_000, 25_000, 256
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LENGTH = 25  # words of a text, about
-SIZES = (1, 32, 1024, 20_000)  # texts
+SIZES = (1, 32, 1024, 12_000)  # texts
 BATCHES = 4
 SEED = 6
 
@@ -53,7 +53,7 @@ def _match(texts: int, weighted: bool, words: int, whole: int, dim: int) -> Matc
     batches = _texts(texts, words)
     contestants = list(_contestants(batches, weighted, words, whole, dim))
     tokens = texts * LENGTH
-    return Match(contestants, BATCHES, tokens, 4 * dim * tokens)
+    return Match(contestants, BATCHES, tokens, 4 * dim * tokens, warm_runs=2)
 
 
 def _contestants(
