@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyembed.vectors import WordVectors
 
 FORMATS = ("glove", "word2vec", "word2vec-binary", "fasttext", "npy", "safetensors", "model2vec")
-WRITTEN = ("glove", "word2vec", "word2vec-binary", "npy", "safetensors")
+WRITTEN = ("glove", "word2vec", "word2vec-binary", "fasttext", "npy", "safetensors")
 FAULTS = ("strict", "replace", "skip")
 
 

@@ -55,7 +55,7 @@ def _answers(
             )
         except (KeyError, ValueError) as error:
             if len(batch) == 1:
-                say(command, told(error))
+                say(f"pyembed {command}", told(error))
                 yield batch[0][0], None
             else:
                 yield from _answers(wv, ([one] for one in batch), options, command)

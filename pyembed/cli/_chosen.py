@@ -60,7 +60,7 @@ def chosen(
             found[word] = wv[word]
         except KeyError:
             all_there = False
-            say(command, unknown_word(word, wv._words))
+            say(f"pyembed {command}", unknown_word(word, wv._words))
     if not found:
         raise UnusableError("none of the words is there")
     return wv, list(found), np.stack(list(found.values())), all_there

@@ -23,7 +23,9 @@ def told(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def say(command: str, text: str) -> None:
+def say(speaker: str, text: str) -> None:
     """Tell something in one line on standard error, if anybody reads it."""
+    if sys.stderr is None:  # as it is where it was closed
+        return
     with contextlib.suppress(BrokenPipeError):
-        print(f"pyembed {command}: {text}", file=sys.stderr, flush=True)
+        print(f"{speaker}: {text}", file=sys.stderr, flush=True)

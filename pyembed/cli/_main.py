@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from typing import TextIO
 
 from pyembed import _core
 from pyembed.cli._errors import UnusableError, say, told
@@ -42,28 +45,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if something was refused, 130 after Ctrl-C, 141 where whoever reads
         the output has left. A command line that cannot be understood ends the process with 2.
     """
-    given_ones = sys.argv[1:] if arguments is None else list(arguments)
-    given = _parser().parse_args(given_ones or ["--help"])
-    name = given.command
-    command = import_module(f"pyembed.cli.{_MODULES.get(name, name)}")
-    parser = Parser(prog=f"pyembed {name}", about=command.__doc__)
-    command.add_arguments(parser)
-    options = parser.parse_intermixed_args(given.arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    name = ""
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: say(name, f"warning: {message}")
-            warnings.simplefilter("ignore" if options.quiet else "always")
-            went_well = command.run(options)
-        sys.stdout.flush()
+        with _all_printed():
+            line = _parser().parse_args(given or ["--help"])
+            name = f" {line.command}"
+            return 0 if _run(line.command, line.arguments) else USED_WRONGLY
     except BrokenPipeError:
-        _leave_quietly()
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
     except REFUSALS as error:
-        say(name, told(error))
+        say(f"pyembed{name}", told(error))
         return USED_WRONGLY
-    return 0 if went_well else USED_WRONGLY
+
+
+def _run(name: str, arguments: list[str]) -> bool:
+    """Run a command; return whether all that was asked for could be done."""
+    command = import_module(f"pyembed.cli.{_MODULES.get(name, name)}")
+    parser = Parser(prog=f"pyembed {name}", about=command.__doc__)
+    command.add_arguments(parser)
+    options = parser.parse_intermixed_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: say(parser.prog, f"warning: {message}")
+        warnings.simplefilter("ignore" if options.quiet else "always")
+        went_well: bool = command.run(options)
+    return went_well
+
+
+@contextmanager
+def _all_printed() -> Iterator[None]:
+    """Print UTF-8 to files and pipes, and write all of it before the end, where a failure is told.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and not out.isatty():
+        out.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        yield
+    finally:
+        try:
+            if out is not None:  # as it is where it was closed
+                out.flush()
+        except OSError:
+            _forget_the_rest(out)
+            raise
+
+
+def _forget_the_rest(out: TextIO) -> None:
+    """Let Python write at its end what is left nowhere: it would fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, out.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> Parser:
@@ -85,10 +123,3 @@ def _known(name: str) -> str:
     if name not in COMMANDS:
         raise argparse.ArgumentTypeError(f"there is no command {name!r}{nearest(name, COMMANDS)}")
     return name
-
-
-def _leave_quietly() -> None:
-    """Let nobody flush what is left into the closed pipe."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

@@ -23,6 +23,8 @@ def lines() -> Iterator[str]:
     ValueError
         If it is no UTF-8.
     """
+    if sys.stdin is None:  # as it is where it was closed
+        return
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
             text = line.decode().strip()

@@ -52,6 +52,18 @@ def test_help_of_a_command_has_an_example_that_parses(name, pyembed):
     parser.parse_intermixed_args(shlex.split(example[1]))
 
 
+@pytest.mark.skipif(not (ROOT / "docs").exists(), reason="no checkout")
+def test_command_lines_of_the_page_parse():
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\$ (?:.*\| )?pyembed (.*)$", page, re.MULTILINE)
+    for line in lines:
+        name, *arguments = shlex.split(line)
+        parser = Parser(prog="", about="")
+        module_of(name).add_arguments(parser)
+        parser.parse_intermixed_args(arguments)
+    assert {line.split()[0] for line in lines} == set(COMMANDS)
+
+
 def test_defaults_of_training_are_told_as_they_are(pyembed):
     _, out, _ = pyembed("train", "--help")
     defaults = inspect.signature(word2vec.train).parameters
@@ -175,6 +187,31 @@ class TestPipesAndSignals:
         assert process.wait(30) == _main.PIPE_CLOSED
         assert process.stderr.read() == b""
         process.stderr.close()
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+    def test_a_full_device(self, file, tmp_path):
+        with open("/dev/full", "wb") as full:
+            process = started("info", file, folder=tmp_path, stdout=full)
+        assert process.wait(30) == _main.USED_WRONGLY
+        assert process.stderr.read() == b"pyembed info: [Errno 28] No space left on device\n"
+        process.stderr.close()
+
+    def test_nobody_reads_help(self, tmp_path):
+        reading, writing = os.pipe()
+        os.close(reading)
+        process = started("similar", "--help", folder=tmp_path, stdout=writing)
+        os.close(writing)
+        assert process.wait(30) in (0, _main.PIPE_CLOSED)  # argparse may take no notice
+        assert process.stderr.read() == b""
+        process.stderr.close()
+
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+    def test_what_is_closed(self, closed, file, tmp_path):
+        line = f"{sys.executable} -m pyembed similar {shlex.quote(file)} nobody - {closed}"
+        run = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, check=False)
+        assert run.returncode == _main.USED_WRONGLY
+        told = b"" if closed == "2>&-" else b"pyembed similar: 'nobody' is none of the 6 words\n"
+        assert (run.stdout, run.stderr) == (b"", told)
 
     def test_ctrl_c(self, file, tmp_path):
         """While it waits for more words, with some answered."""

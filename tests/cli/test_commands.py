@@ -189,6 +189,13 @@ class TestConvert:
         assert objects(found[1]) == [{"written": str(tmp_path / "a.dat"), "words": 6, "dim": 3}]
         assert pyembed("info", tmp_path / "a.dat")[1].count("word2vec-binary") == 1
 
+    def test_models_of_fasttext(self, pyembed, wv, tmp_path):
+        source, out = tmp_path / "a.safetensors", tmp_path / "a.bin"
+        vectors.save(vectors.WordVectors(wv.words, wv.matrix, counts=range(9, 3, -1)), source)
+        assert pyembed("convert", source, out, "--to", "fasttext")[0] == 0
+        assert dict(cells(pyembed("info", out)[1]))["format"] == "fasttext"
+        assert vectors.load(out).matrix.tolist() == wv.matrix.tolist()
+
     def test_what_cannot_be_written_leaves_the_old_file(self, pyembed, file, tmp_path):
         (tmp_path / "in.vec").write_text("1 2\nNew York 1 2\n")
         (tmp_path / "out.txt").write_text("old")
