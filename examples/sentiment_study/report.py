@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+
+from tables import table
 
 from .neighbours import PAIRS, QUERIES, Similarity
 from .one_hot import BATCH_SIZE, TOLERANCE, Comparison
@@ -65,7 +67,7 @@ def _cost_table(comparisons: Sequence[Comparison]) -> str:
                 _ratio(large / small),
             )
         )
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _accuracy_table(curves: Mapping[Start, LearningCurve]) -> str:
@@ -73,7 +75,7 @@ def _accuracy_table(curves: Mapping[Start, LearningCurve]) -> str:
     header = ("snippets", *(start.value for start in curves), "fine-tuned - scratch")
     columns = [_percent(curve) for curve in curves.values()]
     counts = [f"{count:,}" for count in gain.snippets]
-    return _table(header, zip(counts, *columns, _percent(gain, sign="+"), strict=True))
+    return table(header, zip(counts, *columns, _percent(gain, sign="+"), strict=True))
 
 
 def _gains(curves: Mapping[Start, LearningCurve]) -> str:
@@ -102,7 +104,7 @@ def _neighbour_table(similarities: Mapping[str, Similarity], count: int = 5) -> 
         for word in QUERIES
         for position, (name, space) in enumerate(similarities.items())
     ]
-    return _table(("word", "vectors", "nearest words"), rows, left=3)
+    return table(("word", "vectors", "nearest words"), rows, left=3)
 
 
 def _pair_table(similarities: Mapping[str, Similarity]) -> str:
@@ -115,7 +117,7 @@ def _pair_table(similarities: Mapping[str, Similarity]) -> str:
         for group, pairs in PAIRS.items()
         for position, (first, second) in enumerate(pairs)
     ]
-    return _table(("", "words", *similarities), rows, left=2)
+    return table(("", "words", *similarities), rows, left=2)
 
 
 def _ratio(value: float) -> str:
@@ -125,19 +127,3 @@ def _ratio(value: float) -> str:
 def _percent(curve: LearningCurve, sign: str = "") -> list[str]:
     pairs = zip(100 * curve.mean(), 100 * curve.spread(), strict=True)
     return [f"{mean:{sign}.1f} ± {spread:.1f}" for mean, spread in pairs]
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> str:
-    """Lay out a table; the first ``left`` columns are flush left, the others flush right."""
-    lines = [header, *rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            cell.ljust(width) if place < left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return ("  " + "  ".join(padded)).rstrip()
-
-    rule = ["-" * width for width in widths]
-    return "\n".join(line(cells) for cells in (header, rule, *lines[1:]))
