@@ -537,6 +537,31 @@ def refused(comm):
     fails(ValueError, "no common norm", lambda: pe.clip_global_norm([grad, other], 1.0))
 
 
+def another_order(comm):
+    """Calls that differ from other ranks' raise on all; nothing of a table has passed by then."""
+    if comm.size == 1:
+        return
+    one, two = (pair(comm, embeddings_regularizer="l2")[0] for _ in range(2))
+    opt = pe.SparseSGD(one)
+    grad = one.backward([1], np.ones((1, D), "f4"))
+    before = one.local.copy()
+    for first, others in (
+        (lambda: one([1]), lambda: two([1])),
+        (lambda: one([1]), lambda: opt.step(grad)),
+        (lambda: one.freeze([1]), lambda: one([1])),
+        (lambda: grad.norm(), lambda: opt.step(grad)),
+        (lambda: one.regularization_loss(), lambda: one.freeze([1])),
+    ):
+        with pytest.raises(
+            RuntimeError, match=rf"^rank {comm.rank} is in .* rank \d+ in .*: all r"
+        ):
+            (first if comm.rank == 0 else others)()
+    same(one.local, before)
+    same(one.frozen_rows, np.empty(0, np.int64))
+    opt.step(grad)
+    same((one.local != before).any(axis=1).sum(), np.intp(comm.rank == 1 % comm.size))
+
+
 CASES = {
     case.__name__: case
     for case in (
@@ -556,6 +581,7 @@ CASES = {
         gradients_of_one_rank,
         bad_ids,
         other_failures,
+        another_order,
         different_arguments,
         refused,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import hashlib
 import json
 import re
@@ -17,10 +18,48 @@ from pyembed.sharding.communicator import Communicator
 _Result = TypeVar("_Result")
 
 _FAILED = -1
+_NUMBER_BITS = 40  # of what is sent; above are those that tell what a rank is doing
+_TABLE_BITS = 20
+_KINDS = ("an agreement", "a lookup", "a step or a norm", "a call that names rows")
+
+
+@dataclasses.dataclass(frozen=True)
+class Doing:
+    """What ranks do together: it goes with the numbers that they exchange first.
+
+    Parameters
+    ----------
+    kind : str
+        One of `_KINDS`.
+    table : int
+        The number of the table, or of the first one.
+    """
+
+    kind: str = "an agreement"
+    table: int = 0
+
+    @property
+    def tag(self) -> int:
+        """A number for it."""
+        return _KINDS.index(self.kind) << _TABLE_BITS | self.table % (1 << _TABLE_BITS)
+
+    @classmethod
+    def of_tag(cls, tag: int) -> Doing:
+        """Return what has this number."""
+        return cls(_KINDS[tag >> _TABLE_BITS], tag % (1 << _TABLE_BITS))
+
+    def __str__(self) -> str:
+        return self.kind if self == AGREEING else f"{self.kind} of table {self.table}"
+
+
+AGREEING = Doing()
 
 
 def exchanged(
-    comm: Communicator, prepare: Callable[[], tuple[_Result, NDArray[np.int64]]], width: int = 1
+    comm: Communicator,
+    prepare: Callable[[], tuple[_Result, NDArray[np.int64]]],
+    doing: Doing = AGREEING,
+    width: int = 1,
 ) -> tuple[_Result, NDArray[np.int64]]:
     """Return ``prepare()``'s result, and the numbers that all ranks' prepared for this one.
 
@@ -28,13 +67,18 @@ def exchanged(
     ----------
     comm : Communicator
     prepare : callable
-        Its result, and numbers (size, width), row r for rank r; at least 0 in the first column.
+        Its result, and numbers (size, width), row r for rank r; from 0 to 2**40 - 1 in the first
+        column.
+    doing : Doing
+        What the numbers are for.
     width : int
 
     Raises
     ------
     Exception
         On all ranks, where it raises on one: of the same type, with a message that names the rank.
+    RuntimeError
+        On all ranks, where they are not all doing the same.
     """
     error = None
     try:
@@ -42,12 +86,27 @@ def exchanged(
     except BaseException as raised:
         if comm.size == 1:
             raise
-        error, sent = raised, np.full((comm.size, width), _FAILED)
-    received = swapped(comm, sent)
-    failed = received[:, 0] == _FAILED
+        error, sent = raised, np.full((comm.size, width), _FAILED, np.int64)
+    first = sent[:, 0] if error is not None else sent[:, 0] | doing.tag << _NUMBER_BITS
+    came = counts(comm, first)
+    failed = came == _FAILED
     if failed.any():
         raise_everywhere(comm, error, int(np.argmax(failed)))
-    return prepared, received
+    _check_all_do(doing, comm.rank, came >> _NUMBER_BITS)
+    if width == 1:
+        return prepared, (came & (1 << _NUMBER_BITS) - 1).reshape(-1, 1)
+    return prepared, _swapped(comm, sent)
+
+
+def _check_all_do(doing: Doing, own_rank: int, tags: NDArray[np.int64]) -> None:
+    """Raise RuntimeError where the ranks' tags are not all the one of this rank's."""
+    others = np.flatnonzero(tags != doing.tag)
+    if len(others):
+        rank = int(others[0])
+        raise RuntimeError(
+            f"rank {own_rank} is in {doing}, but rank {rank} in {Doing.of_tag(int(tags[rank]))}: "
+            "all ranks must make the same calls in the same order"
+        )
 
 
 def agreed(comm: Communicator, body: Callable[[], _Result]) -> _Result:
@@ -56,7 +115,7 @@ def agreed(comm: Communicator, body: Callable[[], _Result]) -> _Result:
 
 
 def refuse(comm: Communicator, error: BaseException) -> NoReturn:
-    """Raise an error on all ranks, which are in `exchanged` or `agreed`, for one number each."""
+    """Raise an error on all ranks, which are in `exchanged` or `agreed`."""
 
     def body() -> None:
         raise error
@@ -65,10 +124,8 @@ def refuse(comm: Communicator, error: BaseException) -> NoReturn:
     raise error
 
 
-def swapped(comm: Communicator, sent: NDArray[np.int64]) -> NDArray[np.int64]:
+def _swapped(comm: Communicator, sent: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return numbers (size, width), row r from rank r, for those that go to each rank."""
-    if sent.shape[1] == 1:
-        return counts(comm, sent[:, 0]).reshape(-1, 1)
     received = np.empty_like(sent)
     ones = np.ones(comm.size, np.int64)
     comm.alltoallv(sent, ones, received, ones)
@@ -138,7 +195,7 @@ def agree_on(comm: Communicator, what: str, arguments: Callable[[], Mapping[str,
     def prepare() -> tuple[bytes, NDArray[np.int64]]:
         texts = {name: _text(value) for name, value in arguments().items()}
         encoded = json.dumps(texts, sort_keys=True).encode()
-        digest = int.from_bytes(hashlib.sha256(encoded).digest()[:7], "big")
+        digest = int.from_bytes(hashlib.sha256(encoded).digest()[: _NUMBER_BITS // 8], "big")
         return encoded, np.full((comm.size, 1), digest)
 
     encoded, digests = exchanged(comm, prepare)

@@ -14,7 +14,9 @@ from pyembed.sharding import agreement
 from pyembed.sharding.communicator import Communicator
 from pyembed.sharding.table import AnyTable, ShardedTable
 
-_NONE = -1  # in the place of a count: no gradient, where 0 is an empty one
+_NONE = (
+    -1
+)  # in the place of a count: no gradient, where 0 is an empty one; sent as 0, counts from 1
 
 Calls: TypeAlias = dict[AnyTable, list[BackwardCall]]
 Sent: TypeAlias = tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]
@@ -76,15 +78,17 @@ def _exchanged(
             None if calls is None else table.by_owner(calls)
             for table, calls in zip(tables, gradients(), strict=True)
         ]
-        numbers = np.zeros((comm.size, 1 + len(sent)), np.int64)
-        for at, parts in enumerate(sent, 1):
-            numbers[:, at] = _NONE if parts is None else parts[2]
+        numbers = np.zeros((comm.size, width), np.int64)  # at least 0: counts from 1
+        for at, parts in enumerate(sent):
+            numbers[:, at] = 0 if parts is None else parts[2] - _NONE
         return sent, numbers
 
-    sent, numbers = agreement.exchanged(comm, prepare, 1 + len(tables))
+    width = max(len(tables), 1)
+    doing = agreement.Doing("a step or a norm", tables[0].number if tables else 0)
+    sent, numbers = agreement.exchanged(comm, prepare, doing, width)
     return [
-        _received_of(table, parts, numbers[:, at])
-        for at, (table, parts) in enumerate(zip(tables, sent, strict=True), 1)
+        _received_of(table, parts, numbers[:, at] + _NONE)
+        for at, (table, parts) in enumerate(zip(tables, sent, strict=True))
     ]
 
 

@@ -56,6 +56,7 @@ class ShardedLookup:
         # Knows dim and dtype; reads no rows here, where ids are those of the whole table.
         self._part = _core.Lookup(table.part, *self._how)
         self._rows = _core.Lookup(table.part)
+        self._doing = agreement.Doing("a lookup", table.number)
         self._ahead: _Asked | None = None
 
     @property
@@ -233,7 +234,7 @@ class ShardedLookup:
             asked = ask()
             return asked, asked.counts.reshape(-1, 1)
 
-        asked, received = agreement.exchanged(comm, prepare)
+        asked, received = agreement.exchanged(comm, prepare, self._doing)
         wanted, asked.own = agreement.apart(comm, asked.wanted, asked.counts)
         asked.counts = agreement.of_others(comm, asked.counts)
         asked.local_counts = agreement.of_others(comm, received[:, 0])
@@ -271,7 +272,7 @@ class ShardedLookup:
             known = same_ids and ahead.owners is self.table.owners  # it has not grown meanwhile
             return known, np.full((self.table.comm.size, 1), known, np.int64)
 
-        known, of_all = agreement.exchanged(self.table.comm, is_known)
+        known, of_all = agreement.exchanged(self.table.comm, is_known, self._doing)
         if known and of_all.all():
             return ahead
         if ahead.wait is not None:

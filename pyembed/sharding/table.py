@@ -240,7 +240,8 @@ class ShardedTable:
             _, wanted, counts = owners.partition(ids)
             return (wanted, counts), counts.reshape(-1, 1)
 
-        (wanted, counts), received = agreement.exchanged(self.comm, ask)
+        doing = agreement.Doing("a call that names rows", self.number)
+        (wanted, counts), received = agreement.exchanged(self.comm, ask, doing)
         sent, own = agreement.apart(self.comm, wanted, counts)
         asked_counts = agreement.of_others(self.comm, received[:, 0])
         asked = np.empty(asked_counts.sum(), np.int64)
