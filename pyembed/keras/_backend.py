@@ -11,6 +11,7 @@ Each has the same functions:
 - ``widest_ids()``: the widest dtype that ids have.
 - ``outside_graphs()``: a context in which tables can be made.
 - ``supports_jit``: whether a compiled train step may hold the layer.
+- ``in_order``: whether calls run in the order of the program, several steps of one call too.
 - ``why_unfit(layer)``: why the layer cannot work here, or None.
 """
 

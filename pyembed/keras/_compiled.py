@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from pyembed.keras._backend import IS_FUNCTIONAL
+from pyembed.keras._backend import IS_FUNCTIONAL, bridge
 from pyembed.keras._clipping import NONE, Clipping
 
 _REFUSED = {
@@ -15,6 +15,22 @@ _REFUSED = {
     "gradient_accumulation_steps": "the table steps with every batch: use larger batches",
     "use_ema": "the table has no moving average",
 }
+
+
+def check_shared(model: Any, layer: str) -> None:
+    """Raise ValueError where a model does what a table of several ranks has no order or sum for."""
+    for one in (model.optimizer, *getattr(model.optimizer, "optimizers", ())):
+        if getattr(one, "clipvalue", None):
+            raise ValueError(
+                f"{layer} with comm= cannot be trained with clipvalue={one.clipvalue!r}: each rank "
+                "sees its own gradient, and not the sum of all: use clipnorm"
+            )
+    if not bridge.in_order and model.steps_per_execution > 1:
+        raise ValueError(
+            f"{layer} with comm= cannot be in a model with steps_per_execution="
+            f"{model.steps_per_execution} on this backend, which may begin a step before the last "
+            "one has ended: use 1"
+        )
 
 
 def clipping_of(model: Any, layer: str) -> Clipping:

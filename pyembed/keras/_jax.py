@@ -17,6 +17,7 @@ from pyembed.keras._clipping import Clipping
 from pyembed.keras._queue import SIGNAL_SIZE
 
 supports_jit = True
+in_order = True
 _MOST_ROWS = 1 << 31  # that its int32 ids can name
 
 

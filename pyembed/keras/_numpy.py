@@ -10,6 +10,7 @@ import numpy as np
 from pyembed.keras._clipping import Clipping
 
 supports_jit = True
+in_order = True
 
 
 def look_up(variable: Any, ids: Any, mask: Any, clipping: Clipping) -> Any:

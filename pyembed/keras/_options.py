@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyembed import constraints, initializers, regularizers, schedules
+from pyembed.initializers.random import Random
 
 
 def register() -> None:
@@ -41,6 +42,20 @@ def _ours(given: Any, ours: Any, theirs: Any, name: str) -> Any:
             f"give one of Keras's or of {ours.__name__}, or none"
         )
     return ours.get(given, name)
+
+
+def initializer_by_row(given: Any) -> Any:
+    """Return our initializer of the same name and arguments, or the caller's own.
+
+    Where no seed was given, it has the one that Keras drew, and tells that it was drawn.
+    """
+    cls = type(given)
+    if getattr(keras.initializers, cls.__name__, None) is not cls:
+        return given
+    ours = initializers.get({"class_name": cls.__name__, "config": given.get_config()})
+    if isinstance(ours, Random) and ours.seed_is_drawn:
+        ours.seed = given.seed
+    return ours
 
 
 def initial_values(

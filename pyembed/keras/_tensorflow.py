@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -10,6 +11,9 @@ import tensorflow as tf
 from pyembed.keras._clipping import Clipping
 
 supports_jit = False  # XLA compiles no call of Python
+in_order = False  # but for a loop in a graph
+
+_CALLS = "pyembed_calls"  # of a graph, those of tables that ranks share, in order
 
 
 def look_up(variable: Any, ids: Any, mask: Any, clipping: Clipping) -> Any:
@@ -26,16 +30,29 @@ def look_up(variable: Any, ids: Any, mask: Any, clipping: Clipping) -> Any:
 
     @tf.custom_gradient  # type: ignore[untyped-decorator, unused-ignore]
     def looked_up(anchor: Any) -> Any:
-        rows = tf.ensure_shape(tf.numpy_function(rows_of, given, dtype), shape)
+        rows = tf.ensure_shape(_called(variable, rows_of, given, dtype), shape)
 
         @tf.custom_gradient  # type: ignore[untyped-decorator, unused-ignore]
         def gradient(upstream: Any) -> Any:
-            signal = tf.numpy_function(taken, [upstream, *given], dtype)
+            signal = _called(variable, taken, [upstream, *given], dtype)
             return tf.ensure_shape(signal, anchor.shape), _no_second
 
         return rows, gradient
 
     return looked_up(tf.convert_to_tensor(variable.value))
+
+
+def _called(variable: Any, function: Callable[..., Any], given: list[Any], dtype: Any) -> Any:
+    """Return what a node that calls Python does; after the last one, where ranks share tables."""
+    if not variable.is_shared or tf.executing_eagerly():
+        return tf.numpy_function(function, given, dtype)
+    graph = tf.compat.v1.get_default_graph()
+    # Which may have its outer graph's too.
+    before = [node for node in graph.get_collection(_CALLS) if node.graph is graph]
+    with tf.control_dependencies(before[-1:]):
+        result = tf.numpy_function(function, given, dtype)
+    graph.add_to_collection(_CALLS, getattr(result, "op", result))
+    return result
 
 
 def _no_second(*upstream: Any) -> Any:
@@ -51,7 +68,7 @@ def step(variable: Any, signal: Any) -> None:
     if tf.executing_eagerly():
         apply(signal.numpy())
     else:
-        tf.numpy_function(apply, [signal], [])
+        _called(variable, apply, [signal], [])
 
 
 def wait() -> None:

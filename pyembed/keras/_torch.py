@@ -16,6 +16,7 @@ from pyembed.torch._memory import array_of as _memory_of
 from pyembed.torch._threads import follow_torch
 
 supports_jit = False
+in_order = True
 
 
 class _LookedUp(torch.autograd.Function):

@@ -36,6 +36,8 @@ class TableVariable(keras.Variable):
         Keras's or ours.
     pools : bool
         Whether a lookup pools the last axis of ids.
+    is_shared : bool
+        Whether several ranks have it.
     dtype, name : str
     """
 
@@ -47,9 +49,11 @@ class TableVariable(keras.Variable):
         *,
         initializer: Initializer,
         pools: bool,
+        is_shared: bool,
         dtype: str,
         name: str,
     ) -> None:
+        self.is_shared = is_shared
         self.table: TrainedTable | None = None
         self._make = make
         self._pools = pools

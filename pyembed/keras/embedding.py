@@ -14,12 +14,13 @@ from pyembed import _checks
 from pyembed.keras import _ids, _options
 from pyembed.keras._backend import IS_FUNCTIONAL, bridge
 from pyembed.keras._clipping import NONE, Clipping
-from pyembed.keras._compiled import clipping_of
+from pyembed.keras._compiled import check_shared, clipping_of
 from pyembed.keras._optimizer import Choice, TableOptimizer
 from pyembed.keras._scopes import in_symbolic_scope, is_rematerialized, model_around
 from pyembed.keras._trained import Layer, TrainedTable
 from pyembed.keras._variable import TableVariable
 from pyembed.layers.embedding import Embedding as NumPyEmbedding
+from pyembed.sharding.communicator import adapted
 
 _options.register()
 _STATE = "optimizer_"  # how names of state begin in a file
@@ -52,8 +53,12 @@ class Embedding(keras.layers.Embedding):
     input_length : int or tuple of int, optional
         The length that ids' last axes must have. In a `Sequential` model it also tells the input's
         shape, so that `Flatten` and `Dense` can follow.
-    comm
-        Refused: a layer of Keras's cannot be that of several processes.
+    comm, sum_by
+        With ``optimizer=``, as `pyembed.Embedding` has them: several processes share the table,
+        each with its own data. All run the same program: they build the same layers, and call them
+        in the same number of batches; a step takes the gradients of all. `weights` may be the whole
+        matrix or the rank's own rows. Keras's files do not have such a table: `pyembed.save` saves
+        ``layer.table`` and ``layer.optimizer.sparse``.
     **kwargs
         Further arguments of Keras's layers: name, dtype, trainable, activity_regularizer.
 
@@ -62,7 +67,7 @@ class Embedding(keras.layers.Embedding):
     ValueError
         If an argument's value is not allowed, or cannot be used with ``optimizer=``.
     TypeError
-        If `optimizer` is no optimizer.
+        If `optimizer` is no optimizer, or `comm` no communicator.
     """
 
     built: bool
@@ -83,13 +88,13 @@ class Embedding(keras.layers.Embedding):
         optimizer: Any = None,
         input_length: int | Sequence[int] | None = None,
         comm: Any = None,
+        sum_by: str = "rank",
         **kwargs: Any,
     ) -> None:
-        if comm is not None:
+        if comm is not None and optimizer is None:
             raise ValueError(
-                "a layer of Keras's takes no comm: Keras decides by itself how often it calls a "
-                "layer, and processes of which one makes a call more than others wait for ever. "
-                "Use pyembed.Embedding or pyembed.torch.Embedding, whose calls are yours"
+                "comm= needs optimizer=: without one Keras trains a variable of its own, of which "
+                "each process has all. Give optimizer=functools.partial(pyembed.SparseAdam), say"
             )
         given = {
             "lora_rank": lora_rank,
@@ -111,11 +116,18 @@ class Embedding(keras.layers.Embedding):
         if self._lengths and not hasattr(self, "_input_shape_arg"):
             self._input_shape_arg = self._lengths  # which Sequential makes an input from
         self._choice = None if optimizer is None else Choice(optimizer)
+        self._comm = None if comm is None else adapted(comm)
+        self._sum_by = _checks.one_of(sum_by, "sum_by", ("rank", "position"))
+        self._own_weights: Any = None  # until the table is made, where ranks share it
         self._model: Any = None  # the last compiled one that called the layer, weakly
         if self._choice is not None:
             self._check_table()
             self.supports_jit = bridge.supports_jit
-        if weights is not None:
+        if weights is not None and self._comm is not None:
+            self._own_weights = weights
+            self.build()
+            self._own_weights = None
+        elif weights is not None:
             self.build()
             is_listed = isinstance(weights, (list, tuple)) and len(weights) == 1
             self.set_weights([np.asarray(weights[0] if is_listed else weights)])
@@ -146,6 +158,8 @@ class Embedding(keras.layers.Embedding):
         ------
         RuntimeError
             Without ``optimizer=``.
+        ValueError
+            If no rank has any, where several share the table: it is collective then.
         """
         if self._choice is None:
             raise RuntimeError(f"{self.name} has no optimizer=: its variable is yours to update")
@@ -176,6 +190,7 @@ class Embedding(keras.layers.Embedding):
             self.output_dim,
             initializer=self.embeddings_initializer,
             pools=self._pools,
+            is_shared=self._comm is not None,
             dtype=self.variable_dtype,
             name="embeddings",
         )
@@ -190,8 +205,7 @@ class Embedding(keras.layers.Embedding):
         return NumPyEmbedding(**self._table_arguments(initializer))
 
     def _table_arguments(self, initializer: Any) -> dict[str, Any]:
-        shape = (self.input_dim, self.output_dim)
-        ours, values = _options.initial_values(initializer, shape, self.variable_dtype)
+        ours, values = self._initial(initializer)
         return {
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
@@ -201,7 +215,19 @@ class Embedding(keras.layers.Embedding):
             "weights": values,
             "dtype": self.variable_dtype,
             "name": self.name,
+            "comm": self._comm,
+            "sum_by": self._sum_by,
         }
+
+    def _initial(self, initializer: Any) -> tuple[Any, Any]:
+        """Return an initializer of ours, and the values to start from where it does not make them.
+
+        Of a table that ranks share, each makes its own rows.
+        """
+        if self._comm is not None:
+            return _options.initializer_by_row(initializer), self._own_weights
+        shape = (self.input_dim, self.output_dim)
+        return _options.initial_values(initializer, shape, self.variable_dtype)
 
     def _check_table(self) -> None:
         """Refuse what a table with an optimizer of its own cannot have."""
@@ -305,6 +331,8 @@ class Embedding(keras.layers.Embedding):
         # Where a train step is given values, the model's own call was the one that inferred shapes.
         elif IS_FUNCTIONAL and self._model is not None:
             model = self._model()
+        if model is not None and self._comm is not None:
+            check_shared(model, self.name)
         if model is None or not self.trainable or not (training or in_symbolic_scope()):
             return NONE
         return clipping_of(model, self.name)
@@ -342,6 +370,11 @@ class Embedding(keras.layers.Embedding):
             return
         if not self.built:
             raise ValueError(f"{self.name} was never built: it has no table to load into")
+        if self._comm is not None:
+            raise RuntimeError(
+                f"the rows of {self.name} are with several ranks, which do not load them from "
+                "Keras's files: use pyembed.load(path, emb=layer.table, opt=layer.optimizer.sparse)"
+            )
         names = list(store.keys())
         values = np.asarray(store["0"]) if "0" in names else None
         if values is None or values.shape != (self.input_dim, self.output_dim):
@@ -360,7 +393,7 @@ class Embedding(keras.layers.Embedding):
         trained.assign(values)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make a layer like this one."""
+        """Return the arguments that make a layer like this one, but for its comm."""
         config = {**super().get_config(), "input_length": self.input_length, "optimizer": None}
         if self._choice is not None:
             config["optimizer"] = (

@@ -108,9 +108,3 @@ def test_frozen_rows_rest(rng):
     fit(model, *data(rng))
     same = (layer.get_weights()[0] == before).all(axis=1)
     np.testing.assert_array_equal(np.flatnonzero(same), [3, 4])
-
-
-@KINDS
-def test_a_communicator_is_refused(kind):
-    with pytest.raises(ValueError, match="takes no comm: Keras decides by itself"):
-        kind(ROWS, DIM, comm=object())
