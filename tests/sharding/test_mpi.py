@@ -14,7 +14,7 @@ from sharded_cases import CASES
 FOLDER = Path(__file__).parent
 LAUNCHER = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
 
-pytest.importorskip("mpi4py", exc_type=ImportError)
+pytest.importorskip("mpi4py")
 pytestmark = pytest.mark.skipif(LAUNCHER is None, reason="there is no mpiexec")
 
 
