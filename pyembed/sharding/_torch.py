@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class TorchCommunicator:
         received: NDArray[np.int64],
     ) -> None:
         """Exchange rows with each rank."""
-        self.start_alltoallv(rows, counts, out, received).wait()
+        self.start_alltoallv(rows, counts, out, received)()
 
     def start_alltoallv(
         self,
@@ -45,35 +46,20 @@ class TorchCommunicator:
         counts: NDArray[np.int64],
         out: NDArray[Any],
         received: NDArray[np.int64],
-    ) -> _Begun:
-        """Begin to exchange rows; ``wait()`` of what is returned ends it."""
+    ) -> Callable[[], object]:
+        """Begin to exchange rows; return what waits for the end."""
         self._check_process()
-        return _Begun(_tensor(rows), counts.tolist(), _tensor(out), received.tolist(), self._group)
+        tensors = _tensor(out), _tensor(rows)  # torch keeps them until then
+        splits = received.tolist(), counts.tolist()
+        work: Any = dist.all_to_all_single(*tensors, *splits, self._group, async_op=True)
+        wait: Callable[[], object] = work.wait
+        return wait
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise RuntimeError(
                 f"this process was forked from rank {self.rank}: its group does not work in it"
             )
-
-
-class _Begun:
-    """An exchange on its way, which reads and writes the tensors until its end."""
-
-    def __init__(
-        self,
-        rows: torch.Tensor,
-        counts: list[int],
-        out: torch.Tensor,
-        received: list[int],
-        group: Any,
-    ) -> None:
-        self._tensors = rows, out
-        self._work: Any = dist.all_to_all_single(out, rows, received, counts, group, async_op=True)
-
-    def wait(self) -> None:
-        """Wait for the end."""
-        self._work.wait()
 
 
 @functools.cache
