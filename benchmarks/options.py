@@ -32,6 +32,7 @@ JOBS = {
     "keys": "rows by key: integers found and inserted, and words encoded",
     "vectors": "word vectors read from text, and from word2vec's binary file",
     "similar": "words near to words: one question, a batch of them, and an approximate index",
+    "word2vec": "word vectors trained: speed and quality, skip-gram and CBOW, with n-grams or not",
     "sharding": "a table that several ranks share: their steps beside one process's, and scaling",
     "sentences": "texts as vectors: tokenized, looked up, and the means of their tokens",
     "memory": "what a training step needs besides table and optimizer state",

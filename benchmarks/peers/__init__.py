@@ -24,6 +24,7 @@ INSTALL = {
     "numba": "pip install '.[bench]'",
     "pandas": "pip install pandas",
     "gensim": "pip install gensim==4.4.0",
+    "fasttext": "pip install fasttext-community==0.11.9",
     "usearch": "pip install '.[ann]'",
     "tokenizers": "pip install '.[sentences]'",
     "model2vec": "pip install model2vec==0.10.0",

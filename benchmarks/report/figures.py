@@ -21,6 +21,7 @@ AXES = {
     "dim": "numbers in a row",
     "ids": "ids in a call",
     "table": "rows of the table",
+    "window": "words to either side of a window",
     "threads": "threads",
 }
 # Okabe and Ito's colours, which stay apart for colour-blind eyes, by how a name begins.
@@ -76,7 +77,9 @@ def panels(measurements: Sequence[Measurement], axis: str, title: str = "") -> l
 
 def swept(measurements: Sequence[Measurement]) -> list[str]:
     """The axes along which there are at least two sizes to draw."""
-    found = [axis for axis in ("dim", "ids", "table") if len(_numbers(measurements, axis)) > 1]
+    found = [
+        axis for axis in ("dim", "ids", "table", "window") if len(_numbers(measurements, axis)) > 1
+    ]
     threads = measurements and all(map(_thread_count, measurements[0].timings))
     return [*found, "threads"] if threads and len(measurements[0].timings) > 1 else found
 

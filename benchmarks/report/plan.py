@@ -129,6 +129,11 @@ PLAN = (
     Part("similar", "words near to words"),
     Part("sharding", "ranks on this machine, and a model of more"),
     Part("sentences", "texts as vectors"),
+    Part("word2vec", "speed and quality"),
+    *(
+        Part("word2vec", f"by {axis}", axis=axis, only={"swept": axis})
+        for axis in ("dim", "table", "window", "threads")
+    ),
     Part("memory", "memory"),
     Part("onehot", "growing tables", {"rows": ONE_HOT}, axis="table"),
 )

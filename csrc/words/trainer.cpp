@@ -108,27 +108,27 @@ void Trainer::run_rounds(Clock::time_point stop, int threads) {
     std::atomic<bool> is_over{false};
     const auto learners = static_cast<i64>(learners_.size());
     parallel(static_cast<int>(std::min<i64>(threads, learners)), [&](int member, int members, auto barrier) {
+        u32 round = round_;
         while (!is_over) {
             for (i64 l = next++; l < learners; l = next++) learn(*learners_[static_cast<std::size_t>(l)]);
             barrier();
-            add_changes(static_cast<u32>(member), static_cast<u32>(members));
-            barrier();
             if (member == 0) {
                 next = 0;
-                ++round_;
                 is_over = Clock::now() >= stop || !is_going_on();
             }
+            add_changes(round++, static_cast<u32>(member), static_cast<u32>(members));
             barrier();
         }
+        if (member == 0) round_ = round;
     });
 }
 
 // Of all learners, in their order, to the rows of a part.
-void Trainer::add_changes(u32 part, u32 parts) {
+void Trainer::add_changes(u32 round, u32 part, u32 parts) {
     for (const auto& learner : learners_) {
         if (!learner->has_batch) continue;
-        const Round of_inputs{input_ways_.data(), round_, learner->rate};
-        const Round of_outputs{output_ways_.data(), round_, learner->rate};
+        const Round of_inputs{input_ways_.data(), round, learner->rate};
+        const Round of_outputs{output_ways_.data(), round, learner->rate};
         learner->batch.add_changes(of_inputs, of_outputs, part, parts);
     }
 }

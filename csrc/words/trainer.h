@@ -47,7 +47,7 @@ class Trainer {
     bool prepare(Learner& learner);
     bool read_block(Learner& learner);
     i64 next_turn(const Learner& learner);
-    void add_changes(u32 part, u32 parts);
+    void add_changes(u32 round, u32 part, u32 parts);
     bool is_going_on() const;
     float learning_rate(const Learner& learner) const;
 
