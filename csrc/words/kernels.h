@@ -36,7 +36,7 @@ struct Way {
 struct Round {
     Way* ways;  // by row of the table; null: changes are added as they are
     u32 number;
-    float step;  // how far a row comes by being compared with one other: about the learning rate
+    float step;  // how far a row comes by being compared with one other
 };
 
 // The inputs of a window predict its outputs.
