@@ -26,7 +26,10 @@ from pyembed.word2vec._tables import Tables
 from pyembed.word2vec._trained import TrainedVectors
 
 _SLICE = 0.25  # seconds between two looks at signals
-_LEARNERS = 16  # that share a round
+_LEARNERS = 16  # that share a round, at the most
+_MOST_MOVES = (
+    16  # of a row in a round, times the rate: more, and few words among many learners diverge
+)
 _BLOCK = 8192  # places of a corpus that are dealt out at once
 _BATCH, _LEAST_BATCH = 128, 16  # windows that are learned from one reading of the tables
 _IN_FLIGHT = 1024  # windows of all threads that do not know of each other
@@ -144,8 +147,9 @@ def train(
     -----
     Negatives are shared by the words of a window, and a batch of windows is learned at a time, from
     copies of its rows; what has become of them is added to the tables. Deterministic training adds
-    the changes of up to 16 batches in a fixed order: more threads than that find nothing to do. A
-    row that several of them move far is moved less by the later ones.
+    the changes of up to 16 batches in a fixed order: more threads than that find nothing to do. The
+    larger the share of the most frequent word and the higher the rate, the fewer they are; 8 for a
+    usual text. A row that several of them move far is moved less by the later ones.
 
     With ``deterministic=False``, a number may be read by one thread while another writes it. What
     is read is then the old or the new one on every processor that pyembed is built for, though C++
@@ -187,18 +191,21 @@ def train(
     read = Corpus(corpus)
     rows = rows_of(read, vocabulary, initial, least, most)
     tables = Tables(rows, width, lengths, count, loss, initial, key)
+    kept = _kept(rows, share)
+    weights = np.maximum(rows.counts, 1).astype(np.float64) ** exponent * (rows.counts > 0)
     trainer = _core.Trainer(
         numbers=read.numbers,
         words=rows.of_numbers,
-        kept=_kept(rows, share),
+        kept=kept,
         inputs=tables.inputs,
         outputs=tables.outputs,
     )
+    learners = _LEARNERS
     if loss == "hs":
         trainer.climb_tree(rows.counts)
     else:
-        weights = np.maximum(rows.counts, 1).astype(np.float64) ** exponent
-        trainer.draw_negatives(weights * (rows.counts > 0), negatives)
+        trainer.draw_negatives(weights, negatives)
+        learners = _learners(rows, kept, weights, reach, negatives, first_rate)
     if frozen is not None:
         trainer.freeze(_frozen(rows, frozen))
     if tables.composed is not None:
@@ -212,7 +219,7 @@ def train(
         least_rate=min(first_rate, last_rate),
         seed=key,
         block=_block(len(read.numbers)),
-        learners=_LEARNERS if is_alike else workers,
+        learners=learners if is_alike else workers,
         in_rounds=is_alike,
     )
     run = _Run(trainer, workers, int(rows.counts.sum()), len(read.numbers), rounds, began)
@@ -287,6 +294,31 @@ def _frozen(rows: Rows, words: Iterable[str]) -> NDArray[np.bool_]:
 def _block(places: int) -> int:
     """Return how many places are dealt out at once: few where there are few in all."""
     return min(_BLOCK, max(64, places // (16 * _LEARNERS)))
+
+
+def _learners(
+    rows: Rows,
+    kept: NDArray[np.uint32],
+    weights: NDArray[np.float64],
+    window: int,
+    negative: int,
+    learning_rate: float,
+) -> int:
+    """Return how many batches may be learned from the same tables.
+
+    They do not see what the others do to a row that all of them have: the more often the most
+    frequent one is there, the fewer they must be.
+    """
+    known = rows.of_numbers >= 0
+    places = np.zeros(len(rows.words))
+    places[rows.of_numbers[known]] = kept[known] / _WHOLE
+    places *= rows.counts
+    inputs = window + 1  # of a window, by and large
+    as_input = (1 + negative) * places / places.sum()
+    as_output = places / places.sum() + negative * weights / weights.sum()
+    moves = inputs * max(as_input.max(), as_output.max()) * _BATCH * learning_rate
+    most = min(max(_MOST_MOVES / moves, 1.0), _LEARNERS)
+    return 1 << int(math.log2(most))
 
 
 def _all_counts(rows: Rows, initial: WordVectors | None) -> NDArray[np.int64]:
