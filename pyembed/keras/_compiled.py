@@ -17,19 +17,22 @@ _REFUSED = {
 }
 
 
-def check_shared(model: Any, layer: str) -> None:
-    """Raise ValueError where a model does what a table of several ranks has no order or sum for."""
-    for one in (model.optimizer, *getattr(model.optimizer, "optimizers", ())):
-        if getattr(one, "clipvalue", None):
-            raise ValueError(
-                f"{layer} with comm= cannot be trained with clipvalue={one.clipvalue!r}: each rank "
-                "sees its own gradient, and not the sum of all: use clipnorm"
-            )
+def check_order(model: Any, layer: str) -> None:
+    """Raise ValueError where a model's calls have no order that is the same on all ranks."""
     if not bridge.in_order and model.steps_per_execution > 1:
         raise ValueError(
             f"{layer} with comm= cannot be in a model with steps_per_execution="
             f"{model.steps_per_execution} on this backend, which may begin a step before the last "
             "one has ended: use 1"
+        )
+
+
+def check_sum(clipping: Clipping, layer: str) -> None:
+    """Raise ValueError where a rank would need the sum of all ranks' gradients."""
+    if clipping.clipvalue is not None:
+        raise ValueError(
+            f"{layer} with comm= cannot be trained with clipvalue={clipping.clipvalue!r}: each "
+            "rank has its own gradient, and not the sum of all: use clipnorm"
         )
 
 

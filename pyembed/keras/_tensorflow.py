@@ -11,7 +11,7 @@ import tensorflow as tf
 from pyembed.keras._clipping import Clipping
 
 supports_jit = False  # XLA compiles no call of Python
-in_order = False  # but for a loop in a graph
+in_order = False  # the rounds of a loop in a graph may overlap
 
 _CALLS = "pyembed_calls"  # of a graph, those of tables that ranks share, in order
 

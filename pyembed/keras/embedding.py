@@ -14,7 +14,7 @@ from pyembed import _checks
 from pyembed.keras import _ids, _options
 from pyembed.keras._backend import IS_FUNCTIONAL, bridge
 from pyembed.keras._clipping import NONE, Clipping
-from pyembed.keras._compiled import check_shared, clipping_of
+from pyembed.keras._compiled import check_order, check_sum, clipping_of
 from pyembed.keras._optimizer import Choice, TableOptimizer
 from pyembed.keras._scopes import in_symbolic_scope, is_rematerialized, model_around
 from pyembed.keras._trained import Layer, TrainedTable
@@ -332,10 +332,13 @@ class Embedding(keras.layers.Embedding):
         elif IS_FUNCTIONAL and self._model is not None:
             model = self._model()
         if model is not None and self._comm is not None:
-            check_shared(model, self.name)
+            check_order(model, self.name)
         if model is None or not self.trainable or not (training or in_symbolic_scope()):
             return NONE
-        return clipping_of(model, self.name)
+        clipping = clipping_of(model, self.name)
+        if self._comm is not None:
+            check_sum(clipping, self.name)
+        return clipping
 
     def quantize(self, mode: Any = None, type_check: bool = True, **kwargs: Any) -> Any:
         """Quantize the layer as Keras's; not with ``optimizer=``."""

@@ -183,6 +183,18 @@ def an_error_of_one_rank_is_that_of_all():
         ready(shared(keras.ops.convert_to_tensor([ROWS if COMM.rank == 1 else 0])))
 
 
+def a_step_of_one_rank_s_gradients():
+    shared, alone = (layers(comm)["words"] for comm in (COMM, None))
+    given = np.arange(6), np.ones((6, DIM), "float32")
+    for trained in [alone._trained, *([shared._trained] if COMM.rank == 1 else [])]:
+        trained.take(*given)
+    shared.step()
+    alone.step()
+    same(shared.table.local, alone.table.embeddings[COMM.rank :: COMM.size])
+    with pytest.raises(ValueError, match="needs at least one gradient"):
+        shared.step()
+
+
 def calls_in_another_order_raise():
     shared = layers(COMM)
     ids = keras.ops.convert_to_tensor(np.arange(4))
@@ -231,6 +243,7 @@ for case in (
     the_seed_is_rank_0_s,
     a_checkpoint,
     the_example_of_the_page,
+    a_step_of_one_rank_s_gradients,
     an_error_of_one_rank_is_that_of_all,
     calls_in_another_order_raise,
 ):
