@@ -1,7 +1,7 @@
 """Draw words where their vectors lie, on a plane: near to each other where they are alike.
 
 The ending of OUT tells the format: .png, .svg or .pdf. It needs matplotlib; t-SNE also needs
-scikit-learn (`pip install 'pyembed[map]'` has both).
+scikit-learn (`pip install matplotlib scikit-learn`).
 
 example:
   pyembed map glove.6B.zip/glove.6B.50d.txt map.png --first 300

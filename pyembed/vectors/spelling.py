@@ -25,7 +25,6 @@ def nearest_spelling(word: str, words: Words) -> str | None:
     ----------
     word : str
     words : Words
-        Some 30 ms for each million of them.
     """
     wanted = word.casefold()
     if not wanted or len(words) == 0:
