@@ -73,7 +73,7 @@ def tables(options: Options) -> list[Table]:
         *(
             Table("training by threads", [Case(labels, partial(_by_threads, model, options))])
             for model in MODELS
-            for labels in [{"model": model, "swept": "threads"}]
+            for labels in [{"work": model, "swept": "threads"}]
         ),
     ]
 
