@@ -117,26 +117,27 @@ py::tuple by_owner(const BoundOwners& of, py::tuple ids_and_values) {
     return py::make_tuple(ids_and_values[0], ids_and_values[1], std::move(counts));
 }
 
-// With each row once, sorted by owner and then by row.
-py::tuple coalesce_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
+// find returns ids that are places, and values, in the arithmetic of the number that it is given.
+template <class Find>
+py::tuple found_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim,
+                         Find find) {
     py::tuple found;
     for (const BoundCall* call : calls) call->check_dim(dim);
-    with_arithmetic(dtype, [&](auto zero) {
-        using T = decltype(zero);
-        found = calls.empty() ? no_rows<T>(dim) : coalesced<T>(Target::of(of), calls);
-    });
+    with_arithmetic(dtype,
+                    [&](auto zero) { found = calls.empty() ? no_rows<decltype(zero)>(dim) : find(zero); });
     return by_owner(of, std::move(found));
+}
+
+// With each row once, sorted by owner and then by row.
+py::tuple coalesce_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
+    return found_by_owner(of, calls, dtype, dim,
+                          [&](auto zero) { return coalesced<decltype(zero)>(Target::of(of), calls); });
 }
 
 // With each summand, sorted by owner, in order of position.
 py::tuple expand_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
-    py::tuple found;
-    for (const BoundCall* call : calls) call->check_dim(dim);
-    with_arithmetic(dtype, [&](auto zero) {
-        using T = decltype(zero);
-        found = calls.empty() ? no_rows<T>(dim) : expanded<T>(Target::of(of), calls);
-    });
-    return by_owner(of, std::move(found));
+    return found_by_owner(of, calls, dtype, dim,
+                          [&](auto zero) { return expanded<decltype(zero)>(Target::of(of), calls); });
 }
 
 py::tuple coalesce_rows(const BoundCall& call, i64 rows) {

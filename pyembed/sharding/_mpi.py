@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -13,6 +12,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from pyembed.sharding import _mpi_hooks
+from pyembed.sharding.communicator import row_bytes
 
 
 class MPICommunicator:
@@ -41,7 +41,7 @@ class MPICommunicator:
     ) -> None:
         """Exchange rows with each rank."""
         self._check_process()
-        if _row_bytes(rows) > 0:
+        if row_bytes(rows) > 0:
             self._comm.Alltoallv(_message(rows, counts), _message(out, received))
 
     def start_alltoallv(
@@ -92,15 +92,11 @@ def _keyval() -> int:
 
 
 @functools.cache
-def _row_type(row_bytes: int) -> MPI.Datatype:
+def _row_type(length: int) -> MPI.Datatype:
     """Return a type that counts whole rows, of which 2**31 are many where bytes are few."""
-    return MPI.BYTE.Create_contiguous(row_bytes).Commit()
+    return MPI.BYTE.Create_contiguous(length).Commit()
 
 
 def _message(rows: NDArray[Any], counts: NDArray[np.int64]) -> tuple[Any, ...]:
     starts = np.cumsum(counts) - counts
-    return rows.reshape(-1).view(np.uint8), (counts, starts), _row_type(_row_bytes(rows))
-
-
-def _row_bytes(rows: NDArray[Any]) -> int:
-    return rows.itemsize * math.prod(rows.shape[1:])
+    return rows.reshape(-1).view(np.uint8), (counts, starts), _row_type(row_bytes(rows))

@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
+from pyembed.sharding.communicator import row_bytes
+
 
 class TorchCommunicator:
     """The processes of a group of `torch.distributed`, with messages apart from its other ones."""
@@ -72,6 +74,5 @@ def _tensor(array: NDArray[Any]) -> torch.Tensor:
     """Return the memory of rows as bytes, which every dtype has."""
     if not array.flags.writeable:  # of which torch warns
         array = array.copy()
-    row_bytes = array.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
     flat = array.reshape(-1).view(np.uint8)
-    return torch.from_numpy(flat).view(len(array), row_bytes)
+    return torch.from_numpy(flat).view(len(array), row_bytes(array))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any, Protocol, runtime_checkable
 
@@ -95,3 +96,8 @@ def adapted(comm: Any) -> Communicator:
             "or have the members of pyembed.sharding.Communicator: rank, size, counts, alltoallv"
         )
     return comm
+
+
+def row_bytes(rows: NDArray[Any]) -> int:
+    """Return how many bytes each row has, which may have any axes."""
+    return rows.itemsize * math.prod(rows.shape[1:])

@@ -14,9 +14,7 @@ from pyembed.sharding import agreement
 from pyembed.sharding.communicator import Communicator
 from pyembed.sharding.table import AnyTable, ShardedTable
 
-_NONE = (
-    -1
-)  # in the place of a count: no gradient, where 0 is an empty one; sent as 0, counts from 1
+_NONE = -1  # in the place of a count: no gradient, where 0 is an empty one
 
 Calls: TypeAlias = dict[AnyTable, list[BackwardCall]]
 Sent: TypeAlias = tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]
@@ -78,7 +76,7 @@ def _exchanged(
             None if calls is None else table.by_owner(calls)
             for table, calls in zip(tables, gradients(), strict=True)
         ]
-        numbers = np.zeros((comm.size, width), np.int64)  # at least 0: counts from 1
+        numbers = np.zeros((comm.size, width), np.int64)  # from 0 on, where that stands for _NONE
         for at, parts in enumerate(sent):
             numbers[:, at] = 0 if parts is None else parts[2] - _NONE
         return sent, numbers
