@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <numeric>
 
 #include "base/threads.h"
 
@@ -13,6 +14,16 @@ namespace {
 // learning.
 constexpr float curvature = 0.1f;
 
+// The numbers [0, n) in a random order.
+std::vector<i64> shuffled(i64 n, u64 key) {
+    std::vector<i64> order(static_cast<std::size_t>(n));
+    std::iota(order.begin(), order.end(), 0);
+    RandomSequence random(key);
+    for (std::size_t left = order.size(); left > 1; --left)
+        std::swap(order[left - 1], order[random.next() % left]);
+    return order;
+}
+
 }  // namespace
 
 // One who is in a block of the corpus, of which some windows are left.
@@ -22,7 +33,9 @@ struct Trainer::Learner {
 
     const i64 number;
     i64 turn = -1;  // the block that it is in, counted over all epochs
-    i64 begin = 0;  // its places
+    i64 epoch = -1;
+    std::vector<i64> order;  // of the epoch's blocks
+    i64 begin = 0;           // its places
     i64 end = 0;
     i64 centre = 0;     // of the next window
     float rate = 0.0f;  // of its batch
@@ -61,10 +74,12 @@ bool Trainer::read_block(Learner& learner) {
     learner.turn = next_turn(learner);
     learner.is_done = learner.turn >= blocks_ * schedule_.epochs;
     if (learner.is_done) return false;
-    learner.begin = learner.turn % blocks_ * schedule_.block;
-    learner.end = std::min(corpus_.size, learner.begin + schedule_.block);
     const i64 epoch = learner.turn / blocks_;
     const u64 key = random_at(schedule_.seed, static_cast<u64>(2 * epoch));
+    if (epoch != learner.epoch) learner.order = shuffled(blocks_, ~key);
+    learner.epoch = epoch;
+    learner.begin = learner.order[static_cast<std::size_t>(learner.turn % blocks_)] * schedule_.block;
+    learner.end = std::min(corpus_.size, learner.begin + schedule_.block);
     learner.block.read(corpus_, learner.begin, learner.end, key, model_.window);
     learner.centre = learner.block.first();
     return true;
@@ -74,23 +89,20 @@ bool Trainer::read_block(Learner& learner) {
 bool Trainer::prepare(Learner& learner) {
     while (learner.turn < 0 || learner.centre == learner.block.last())
         if (learner.is_done || !read_block(learner)) return false;
-    const i64 epoch = learner.turn / blocks_;
-    const u64 epoch_key = random_at(schedule_.seed, static_cast<u64>(2 * epoch + 1));
+    const u64 epoch_key = random_at(schedule_.seed, static_cast<u64>(2 * learner.epoch + 1));
     const u64 block_key = random_at(epoch_key, static_cast<u64>(learner.begin));
     const u64 key = random_at(block_key, static_cast<u64>(learner.centre));
     learner.centre = learner.batch.take(learner.block, learner.centre, learner.block.last(), key);
     return true;
 }
 
-// The rate falls from place to place, in a line.
+// The rate falls from window to window, in a line.
 float Trainer::learning_rate(const Learner& learner) const {
     const Block& block = learner.block;
     const double share = static_cast<double>(learner.centre - block.first()) /
                          static_cast<double>(std::max<i64>(block.last() - block.first(), 1));
-    const double place = static_cast<double>(learner.turn / blocks_) * static_cast<double>(corpus_.size) +
-                         static_cast<double>(learner.begin) +
-                         share * static_cast<double>(learner.end - learner.begin);
-    const double done = place / (static_cast<double>(schedule_.epochs) * static_cast<double>(corpus_.size));
+    const double done =
+        (static_cast<double>(learner.turn) + share) / static_cast<double>(blocks_ * schedule_.epochs);
     const double begin = schedule_.learning_rate;
     return static_cast<float>(begin + (schedule_.least_rate - begin) * done);
 }
@@ -101,7 +113,7 @@ bool Trainer::learn(Learner& learner) {
     try {
         if (!prepare(learner)) return false;
         learner.batch.read();
-        Loss& loss = learner.losses[static_cast<std::size_t>(learner.turn / blocks_)];
+        Loss& loss = learner.losses[static_cast<std::size_t>(learner.epoch)];
         learner.rate = learning_rate(learner);
         learner.batch.learn(learner.rate, loss);
         learner.has_batch = true;

@@ -20,9 +20,10 @@ struct Schedule {
     bool in_rounds;
 };
 
-// Learners work through the blocks of a corpus, a batch at a time. In rounds, each learns a batch from the
-// same tables, and their changes are added up in the learners' order: the same bits by any number of threads.
-// Else each reads and writes the tables while others do, and waits for nobody.
+// Learners work through the blocks of a corpus, in an order that each epoch shuffles anew, a batch at a time.
+// In rounds, each learns a batch from the same tables, and their changes are added up in the learners' order:
+// the same bits by any number of threads. Else each reads and writes the tables while others do, and waits
+// for nobody.
 class Trainer {
   public:
     Trainer(const Model& model, const Corpus& corpus, const Schedule& schedule);

@@ -39,7 +39,7 @@ class Tables:
         self._words = rows.words
         self._lengths = lengths
         self.inputs: NDArray[np.float32] = _core.zeros((words + buckets, dim), "float32", True)
-        high = 0.5 / dim if lengths is None else 1 / dim  # as word2vec and fastText begin
+        high = 1 / dim  # as gensim and fastText begin
         _core.fill_uniform(self.inputs, seed, 0, 1, -high, high)
         nodes = np.count_nonzero(rows.counts) - 1 if loss == "hs" else words
         self.outputs: NDArray[np.float32] = _core.zeros((nodes, dim), "float32", True)

@@ -151,6 +151,9 @@ def train(
     larger the share of the most frequent word and the higher the rate, the fewer they are; 8 for a
     usual text. A row that several of them move far is moved less by the later ones.
 
+    Each epoch takes the blocks of the corpus, of 8,192 words where there are many, in a random
+    order of its own, and each block from its beginning to its end.
+
     With ``deterministic=False``, a number may be read by one thread while another writes it. What
     is read is then the old or the new one on every processor that pyembed is built for, though C++
     does not promise that.

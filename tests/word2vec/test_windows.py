@@ -10,8 +10,8 @@ from pyembed import _core
 DIMS = [1, 3, 16, 100, 130]
 
 
-def trained(numbers, inputs, outputs, *, weights=None, counts=None, kept=None, **options):
-    """Train on numbers that are rows; return the losses."""
+def trainer_of(numbers, inputs, outputs, *, weights=None, counts=None, kept=None, **options):
+    """Return a trainer that is about to learn from numbers that are rows."""
     words = np.arange(len(inputs), dtype=np.int32)
     kept = np.full(len(words), 2**32 - 1, np.uint32) if kept is None else kept
     trainer = _core.Trainer(
@@ -36,6 +36,12 @@ def trained(numbers, inputs, outputs, *, weights=None, counts=None, kept=None, *
         "in_rounds": True,
     }
     trainer.begin(**(usual | options))
+    return trainer
+
+
+def trained(numbers, inputs, outputs, **options):
+    """Train to the end; return the losses."""
+    trainer = trainer_of(numbers, inputs, outputs, **options)
     while trainer.run(1.0, 1):
         pass
     return trainer.losses
@@ -217,3 +223,29 @@ def test_negatives_are_drawn_by_their_weights():
     draws = -outputs[:, 0] / rate * 2
     assert_allclose(draws[1:] / draws[1:].sum(), weights[1:] / weights.sum(), rtol=0.05, atol=1e-9)
     assert draws[1:].sum() == pytest.approx(5 * 80_000, rel=0.01)
+
+
+def orders_of_blocks(blocks, epochs, seed):
+    """Return the order of each epoch's blocks, each of which has two words of its own."""
+    numbers = [number for b in range(blocks) for number in (-1, 2 * b, 2 * b + 1)]
+    inputs, outputs = tables(2 * blocks, 4)
+    options = {"epochs": epochs, "seed": seed, "block": 3}
+    weights = np.ones(2 * blocks)
+    trainer = trainer_of(numbers, inputs, outputs, weights=weights, negative=1, **options)
+    order = []
+    for _ in range(epochs * blocks):
+        before = inputs.copy()
+        trainer.run(0.0, 1)  # a batch
+        changed = np.flatnonzero((inputs != before).any(axis=1))
+        order.append(changed[0] // 2)
+    return np.array(order).reshape(epochs, blocks)
+
+
+def test_each_epoch_takes_the_blocks_in_an_order_of_its_own():
+    blocks, epochs = 50, 4
+    orders = orders_of_blocks(blocks, epochs, 3)
+    assert_array_equal(np.sort(orders, axis=1), np.tile(np.arange(blocks), (epochs, 1)))
+    fixed = [(orders[k] == other).mean() for k in range(epochs) for other in orders[:k]]
+    assert max(*fixed, *(orders == np.arange(blocks)).mean(axis=1)) < 0.3
+    assert_array_equal(orders, orders_of_blocks(blocks, epochs, 3))
+    assert (orders != orders_of_blocks(blocks, epochs, 4)).any()
