@@ -72,6 +72,11 @@ class Options:
     torchrec_python: Path | None
     torch_huge_pages: bool
 
+    @property
+    def only(self) -> tuple[str, ...]:
+        """The jobs that were named, if not all are."""
+        return self.jobs if len(self.jobs) < len(JOBS) else ()
+
 
 def parse(argv: Sequence[str] | None = None) -> Options:
     """The options of a command line; leaves with a message and status 2 if it makes no sense."""
@@ -99,8 +104,8 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     ):
         if path is not None and not path.is_file():
             parser.error(f"argument {option}: there is no file {path}")
-    if reports and (given.jobs or given.plot):
-        parser.error("a report has jobs and figures of its own: no JOB, no --plot")
+    if reports and given.plot:
+        parser.error("a report has figures of its own: no --plot")
     if given.into is not None and not reports:
         parser.error("argument --into: needs --report or --from")
     if given.resume and not (given.report and given.json):
@@ -177,7 +182,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="write every single time there too")
     add("--smoke", action="store_true", help="tiny sizes, only to check that all agree")
     add("--plot", type=Path, metavar="DIR", help="draw there what the jobs timed (matplotlib)")
-    all_of_it = "run all of report/plan.py, for some 35 minutes; write RESULTS.md and its figures"
+    all_of_it = (
+        "run what report/plan.py has of the jobs; write RESULTS.md and its figures, or of "
+        "the jobs that are named their sections"
+    )
     add("--report", action="store_true", help=all_of_it)
     resume = "keep the parts of a report that the file of --json has already, and run the others"
     add("--resume", action="store_true", help=resume)

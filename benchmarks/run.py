@@ -24,7 +24,7 @@ STOLEN = 0.02  # processors: in bursts, so that what needs two of them waits oft
 def run(options: Options) -> int:
     """The exit status: 1 if two contestants computed different things, though the rest is run."""
     if options.source is not None:
-        results.write(options.into, *results.load(options.source))
+        results.write(options.into, *results.load(options.source), options.only)
         return 0
     keras_parent.use_python(options.keras_python)
     facts = machine.describe(options)
@@ -35,7 +35,8 @@ def run(options: Options) -> int:
     earlier = _earlier(options)
     facts["resumed"] = bool(earlier)
     done: list[Done] = []
-    for part in plan.PLAN if options.report else map(Part, options.jobs):
+    planned = [part for part in plan.PLAN if part.job in options.jobs]
+    for part in planned if options.report else map(Part, options.jobs):
         if kept := earlier.get((part.job, part.title, part.axis)):
             done.append(kept)
             continue
@@ -67,7 +68,7 @@ def run(options: Options) -> int:
     print("\n" + "\n".join(line for one in done for line in one.report.summary))
     _keep(options, facts, done)
     if options.report:
-        results.write(options.into, facts, done)
+        results.write(options.into, facts, done, options.only)
     if options.plot is not None:
         results.plot(options.plot, done)
     return status

@@ -13,7 +13,7 @@ from typing import Any
 
 import machine
 from options import JOBS
-from report import NOTHING, Report, figures, scaling
+from report import NOTHING, Report, figures, merge, scaling
 from report.ratios import Figures
 from report.targets import TARGETS, Goal, Target, at
 
@@ -48,21 +48,39 @@ def load(path: Path) -> tuple[dict[str, Any], list[Done]]:
     return contents["machine"], parts
 
 
-def write(folder: Path, facts: dict[str, Any], parts: Sequence[Done]) -> None:
-    """RESULTS.md, and figures beside it; figures of earlier reports go."""
+def write(
+    folder: Path, facts: dict[str, Any], parts: Sequence[Done], only: Sequence[str] = ()
+) -> None:
+    """RESULTS.md, and figures beside it. ``only`` names the jobs that are measured anew.
+
+    Without it, all of an earlier report goes.
+    """
     pictures = folder / FIGURES
     pictures.mkdir(parents=True, exist_ok=True)
     drawn = _draw(pictures, parts)
-    for old in set(pictures.glob("*.svg")) - {pictures / name for name in drawn}:
-        old.unlink()
+    path = folder / "RESULTS.md"
+    if only and path.exists():
+        written = merge.merged(path.read_text(), _document(facts, parts, drawn, True), only)
+    else:
+        written = _document(facts, parts, drawn, False)
+    path.write_text(written)
+    for old in pictures.glob("*.svg"):
+        if f"({FIGURES}/{old.name})" not in written:
+            old.unlink()
+
+
+def _document(
+    facts: dict[str, Any], parts: Sequence[Done], drawn: dict[str, Done], is_dated: bool
+) -> str:
     sections = [
         _introduction(facts, sum(part.seconds for part in parts)),
         _targets(parts),
         _reasons(parts),
         _settings(facts),
-        *(_section(job, parts, drawn) for job in dict.fromkeys(part.job for part in parts)),
     ]
-    (folder / "RESULTS.md").write_text("\n\n".join(filter(None, sections)) + "\n")
+    for job in dict.fromkeys(part.job for part in parts):
+        sections.append(_section(job, parts, drawn, _dated(facts) if is_dated else ""))
+    return "\n\n".join(filter(None, sections)) + "\n"
 
 
 def plot(folder: Path, parts: Sequence[Done]) -> None:
@@ -105,6 +123,11 @@ def _is_scaled(part: Done) -> bool:
     return part.job == "sharding" and bool(part.report.records)
 
 
+def _dated(facts: dict[str, Any]) -> str:
+    """When a job was measured anew, and where."""
+    return f"Measured anew on {facts['date'][:10]}:\n\n```text\n{machine.heading(facts)}\n```"
+
+
 def _introduction(facts: dict[str, Any], seconds: float) -> str:
     sittings = ", in several sittings" if facts.get("resumed") else ""
     return f"""# Results
@@ -124,14 +147,14 @@ loops of `benchmarks/roofline.cpp`."""
 
 def _targets(parts: Sequence[Done]) -> str:
     lines = [
-        "## Targets",
+        f"## {merge.TARGET_LINES}",
         "",
         "Worst cases, uniform / Zipf ids, beside peers as they are installed: PyTorch and FBGEMM "
         "ask for huge pages only where THP_MEM_ALLOC_ENABLE=1 tells them to, which has tables of "
         "its own below. A cell without a figure was not measured; its section says why.",
         "",
         "| what | beside | target | stretch | measured | |",
-        "|---|---|---|---|---|---|",
+        merge.RULE.rstrip(),
     ]
     for target in TARGETS:
         found = read(target, parts)
@@ -172,29 +195,22 @@ def _goal(target: Target, goal: Goal | None) -> str:
 
 def _reasons(parts: Sequence[Done]) -> str:
     """What the notes say on each target that is not reached."""
-    written = notes(NOTES.read_text())
+    written = merge.sections(NOTES.read_text())
     lines = [
         f"- **{target.name}.** {written.get(target.name, 'No note yet.')}"
         for target in TARGETS
         if (found := read(target, parts)) and not target.reached(found, target.goal)
     ]
-    return "\n".join(["### Why not", "", *lines]) if lines else ""
-
-
-def notes(text: str) -> dict[str, str]:
-    """The paragraphs below each ``## heading``."""
-    _, *sections = f"\n{text}".split("\n## ")
-    split = (section.partition("\n") for section in sections)
-    return {heading.strip(): body.strip() for heading, _, body in split}
+    return "\n".join([merge.REASONS, "", *lines]) if lines else ""
 
 
 def _settings(facts: dict[str, Any]) -> str:
     lines = [f"- {name}: {text}" for name, text in facts.get("settings", {}).items()]
-    return "\n".join(["## How the peers are set", "", *lines]) if lines else ""
+    return "\n".join([f"## {merge.SETTINGS}", "", *lines]) if lines else ""
 
 
-def _section(job: str, parts: Sequence[Done], drawn: dict[str, Done]) -> str:
-    pieces = [f"## {job}", f"{JOBS[job][0].upper()}{JOBS[job][1:]}."]
+def _section(job: str, parts: Sequence[Done], drawn: dict[str, Done], dated: str) -> str:
+    pieces = [f"## {job}", f"{JOBS[job][0].upper()}{JOBS[job][1:]}.", *([dated] if dated else [])]
     pieces += [
         f"![{job} along {part.axis or 'ranks'}]({FIGURES}/{name})"
         for name, part in drawn.items()

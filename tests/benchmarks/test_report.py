@@ -17,7 +17,7 @@ import options as command_line  # noqa: E402
 import report  # noqa: E402
 import roofline  # noqa: E402
 from harness import Measurement, Roof, Timing  # noqa: E402
-from report import plan, results, scaling, targets  # noqa: E402
+from report import merge, plan, results, scaling, targets  # noqa: E402
 
 FACTS = {
     "date": "2026-01-02T03:04:05",
@@ -273,8 +273,31 @@ def test_figures_of_earlier_reports_go(tmp_path):
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["gather-dim.svg"]
 
 
+def test_jobs_that_are_measured_anew_take_the_place_of_what_stood_there(tmp_path):
+    pytest.importorskip("matplotlib")
+    results.write(tmp_path, FACTS, [*made_up(), sweep()])
+    before = (tmp_path / "RESULTS.md").read_text()
+    pictures = {path.name for path in (tmp_path / "figures").iterdir()}
+    again = [part for part in made_up() if part.job in ("sharding", "exact")]
+    later = {**FACTS, "date": "2031-01-02T03:04"}
+    results.write(tmp_path, later, again, ("sharding", "exact"))
+    after = (tmp_path / "RESULTS.md").read_text()
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == pictures
+    old, new = merge.sections(before), merge.sections(after)
+    assert old.keys() == new.keys()
+    assert {job for job in old if old[job] != new[job]} == {"sharding", "exact"}
+    assert all("Measured anew on 2031-01-02" in new[job] for job in ("sharding", "exact"))
+    assert before.partition("\n## ")[0].strip() == after.partition("\n## ")[0].strip()
+
+    slower = [dataclasses.replace(part, report=report.timed([])) for part in again]
+    results.write(tmp_path, later, slower, ("sharding", "exact"))
+    lines = targets_of((tmp_path / "RESULTS.md").read_text())
+    for target, line in zip(targets.TARGETS, lines, strict=True):
+        assert ("not measured" in line) == (target.job in ("sharding", "exact")), target.name
+
+
 def test_notes_are_of_targets_that_exist():
-    assert set(results.notes(results.NOTES.read_text())) <= {one.name for one in targets.TARGETS}
+    assert set(merge.sections(results.NOTES.read_text())) <= {one.name for one in targets.TARGETS}
 
 
 def test_the_note_of_a_missed_target_stands_in_the_report(tmp_path, monkeypatch):
@@ -302,7 +325,7 @@ def test_the_plan_names_jobs_and_sweeps_sizes_of_theirs():
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--report", "gather"],
+        ["--report", "--plot", "somewhere"],
         ["--report", "--smoke"],
         ["--into", "somewhere"],
         ["--from", "no such file"],
