@@ -16,6 +16,7 @@ from pyembed.io._json import parsed
 KEY = "pyembed"  # of the metadata of a safetensors file
 _IN_ONE_FILE, _IN_PARTS = _VERSIONS = (1, 2)
 _MOST_PARTS = 1 << 20
+_LONGEST_NAME = 255  # of a file, in characters: systems allow no more
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,14 @@ def _part_names(names: Any) -> list[str]:
     if not isinstance(names, list) or not 0 < len(names) <= _MOST_PARTS:
         raise TypeError(f"parts is {shown(names)}")
     for name in names:
-        if not isinstance(name, str) or name != os.path.basename(name) or name in _NO_FILES:
+        if not isinstance(name, str) or not _is_of_file(name):
             raise ValueError(f"a part has the name {shown(name)}, which is none of a file")
     return names
+
+
+def _is_of_file(name: str) -> bool:
+    is_beside = name == os.path.basename(name) and name not in _NO_FILES
+    return is_beside and len(name) <= _LONGEST_NAME
 
 
 _NO_FILES = frozenset(("", os.curdir, os.pardir))

@@ -54,12 +54,14 @@ VALUES = [
 ]
 
 
-def make(name):
+def make(name, comm=None):
     """Return layers and an optimizer of a kind: small, with all that a file can have of them."""
-    emb = pe.Embedding(9, 3, seed=0, padding_idx=3, embeddings_regularizer="l2", name="emb")
+    emb = pe.Embedding(
+        9, 3, seed=0, padding_idx=3, embeddings_regularizer="l2", name="emb", comm=comm
+    )
     bag = pe.EmbeddingBag.sharing(emb, mode="sqrtn", name="bag")
-    wide = pe.Embedding(5, 2, seed=1, dtype="float64", name="wide")
-    empty = pe.Embedding(4, 0, seed=2, name="empty")
+    wide = pe.Embedding(5, 2, seed=1, dtype="float64", name="wide", comm=comm)
+    empty = pe.Embedding(4, 0, seed=2, name="empty", comm=comm)
     emb.freeze([5, 7])
     opt = OPTIMIZERS[name]([emb, wide, empty])
     if name == "adam":
@@ -81,7 +83,7 @@ def train(objects, steps):
 
 
 def digest(objects):
-    """Return a hash of all that a file holds of layers and optimizers."""
+    """Return a hash of all that files hold of layers and optimizers, of the rows here."""
     told = hashlib.sha256()
     for item in objects.values():
         if isinstance(item, pe.SparseAdam.__mro__[1]):
@@ -92,7 +94,7 @@ def digest(objects):
                     told.update(np.ascontiguousarray(array).tobytes())
         else:
             told.update(repr(item.get_config()).encode())
-            told.update(item.embeddings.tobytes() + item.frozen_rows.tobytes())
+            told.update(item.local.tobytes() + item.frozen_rows.tobytes())
     return told.hexdigest()
 
 
@@ -282,26 +284,29 @@ class Attack:
         damage = DAMAGE[rng.integers(len(DAMAGE))]
         self.path.unlink(missing_ok=True)  # maps keep the old one
         self.path.write_bytes(damage(self.originals[name], rng))
-        told = {"new": self.load(use), "mapped": self.load(use, mmap=True)}
+        told = {"new": loaded(self.path, use), "mapped": loaded(self.path, use, mmap=True)}
         objects = self.targets[name]
-        told["into"] = self.load(lambda loaded: None, **objects)
+        told["into"] = loaded(self.path, lambda objects: None, **objects)
         if told["into"] == "loaded":
             self.targets[name] = make(name)
             train(self.targets[name], range(5, 7))
         assert digest(self.targets[name]) == self.before[name], "a refused load changed objects"
         return {f"{damage.__name__}, {how}: {result}" for how, result in told.items()}
 
-    def load(self, then, **arguments):
-        began = time.perf_counter()
-        result, message = "loaded", ""
-        try:
-            then(pe.load(self.path, **arguments))
-        except REFUSALS as error:
-            result, message = type(error).__name__, str(error)
-        assert len(message) < CHARACTERS, f"a message of {len(message)} characters"
-        took = time.perf_counter() - began
-        assert took < SECONDS, f"it took {took:.1f} s"
-        return result
+
+def loaded(path, then, **arguments):
+    """Load a file and call ``then(objects)``; return "loaded", or by what type it is refused."""
+    began = time.perf_counter()
+    result, message = "loaded", path.stem
+    try:
+        then(pe.load(path, **arguments))
+    except REFUSALS as error:
+        result, message = type(error).__name__, str(error)
+    assert len(message) < CHARACTERS, f"a message of {len(message)} characters"
+    assert path.stem in message, f"a message that names no file: {message}"
+    took = time.perf_counter() - began
+    assert took < SECONDS, f"it took {took:.1f} s"
+    return result
 
 
 def use(objects):

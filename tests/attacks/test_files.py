@@ -1,4 +1,4 @@
-"""Damaged files of chance, for a second or two; `files.py` and `word_files.py` go on for longer."""
+"""Damaged files of chance, for a second or two; the scripts go on for longer."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.mark.parametrize("arguments", [["--minutes", "0.03"], ["--case", "5"]])
-@pytest.mark.parametrize("name", ["files.py", "word_files.py"])
+@pytest.mark.parametrize("name", ["files.py", "sharded_files.py", "word_files.py"])
 def test_each_loads_or_is_refused(name, arguments):
     script = Path(__file__).with_name(name)
     done = subprocess.run(

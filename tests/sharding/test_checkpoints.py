@@ -372,6 +372,7 @@ class TestRefused:
         [
             (lambda about: about.update(parts=["../a", "b"]), "name '../a', which is none of a"),
             (lambda about: about.update(parts=["", "b"]), "a part has the name ''"),
+            (lambda about: about.update(parts=["x" * 256, "b"]), "name 'x*…, which is none of a"),
             (lambda about: about.update(parts=[]), "metadata are damaged .*parts is"),
             (lambda about: about.update(parts=["a"]), "emb is in 2 parts of 1"),
             (lambda about: about["tables"]["emb"].update(parts=0), "parts=0 must be an integer"),
