@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from pyembed import _core
 from pyembed._core import BackwardCall
 from pyembed.table import Table
+
+_Result = TypeVar("_Result")
 
 
 def check_frequency(mode: str, by_frequency: bool) -> None:
@@ -32,6 +34,10 @@ class Lookup(_core.Lookup):
     def needs_table(self) -> bool:
         """Whether the gradient of the table depends on its values."""
         return self.mode in _core.selecting_modes
+
+    def checked(self, check: Callable[[], _Result]) -> _Result:
+        """Return ``check()``, before a lookup."""
+        return check()
 
     def prefetch(self, ids: ArrayLike) -> None:
         """Do nothing: all rows are here."""

@@ -109,7 +109,7 @@ class SparseGrad:
         It is finite wherever a float64 can hold it, whatever their squares are. The squares of a
         row are summed in float64, and the rows' sums exactly.
         """
-        return _joint_norm([self])
+        return _joint_norm(sharding.ranks_of_tables([self._table]), [self])
 
     def clip_norm(self, max_norm: float) -> SparseGrad:
         """Return this gradient times ``min(1, max_norm / norm)``; collective with a `comm`.
@@ -195,10 +195,12 @@ def _scalar(value: Any) -> float | None:
         ) from None
 
 
-def _joint_norm(grads: Sequence[SparseGrad]) -> float:
-    """Return the Euclidean norm of all coalesced values together; inf past float64's range."""
-    ranks = sharding.ranks_of_tables(grad._table for grad in grads)
-    values = ranks.coalesced([(grad._table, grad._calls) for grad in grads])
+def _joint_norm(ranks: sharding.Ranks, grads: Sequence[SparseGrad], **told: float) -> float:
+    """Return the Euclidean norm of all coalesced values together; inf past float64's range.
+
+    `told` is what is done with it, the same on all ranks.
+    """
+    values = ranks.coalesced([(grad._table, grad._calls) for grad in grads], told)
     total = _sum_of_squares(ranks, values)
     if not (total == math.inf or total < _SMALLEST_SQUARES):
         return math.sqrt(total)
@@ -241,14 +243,20 @@ def clip_global_norm(grads: Iterable[SparseGrad], max_norm: float) -> ClippedGra
     Raises
     ------
     ValueError
-        If `max_norm` is not a finite number >= 0.
+        If `max_norm` is not a finite number >= 0, or not the same on all ranks.
     """
-    limit = _checks.real(max_norm, "max_norm", 0.0)
     grads = list(grads)
-    for number, grad in enumerate(grads):
-        if not isinstance(grad, SparseGrad):
-            raise TypeError(f"gradient {number} must be a SparseGrad, not {type(grad).__name__}")
-    norm = _joint_norm(grads)
+    ranks = sharding.ranks_of_tables(g._table for g in grads if isinstance(g, SparseGrad))
+
+    def checked() -> float:
+        for number, grad in enumerate(grads):
+            if not isinstance(grad, SparseGrad):
+                kind = type(grad).__name__
+                raise TypeError(f"gradient {number} must be a SparseGrad, not {kind}")
+        return _checks.real(max_norm, "max_norm", 0.0)
+
+    limit = ranks.agreed(checked)
+    norm = _joint_norm(ranks, grads, max_norm=limit)
     # Not min(): a norm of nan must reach the gradients rather than pass as 1.
     scale = 1.0 if norm <= limit else limit / norm
     return ClippedGrads((grad * scale for grad in grads), norm)

@@ -263,6 +263,10 @@ class Table(_core.Table):
         """Return ``check()``, before a lookup."""
         return check()
 
+    def agreed(self, body: Callable[[], _Result]) -> _Result:
+        """Return ``body()``, once no rank's that shares the table has raised."""
+        return body()
+
     def added(self, loss: Callable[[], float]) -> float:
         """Return what all ranks that share the table have of a loss."""
         return loss()

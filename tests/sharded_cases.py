@@ -470,6 +470,156 @@ def other_failures(comm):
     opt.step(grad)
 
 
+def one_rank_s_arguments(comm):
+    """What the last rank alone gives is refused on all, and then all go on."""
+    last = comm.size - 1
+    prefix = f"^rank {last}: " if comm.size > 1 else "^"
+    matrix = np.zeros((V, D), "f4")
+
+    def check(error, pattern, body, good, bad):
+        """Assert that ``body(bad)`` on one rank raises on all; return ``body(good)`` of all."""
+        fails(error, prefix + pattern, lambda: body(bad if comm.rank == last else good))
+        return body(good)
+
+    def layer(options, cls=pe.Embedding):
+        return cls(**{"input_dim": V, "output_dim": D, "comm": comm, "seed": 0, **options})
+
+    for bad, pattern in (
+        ({"input_dim": 0}, "input_dim=0"),
+        ({"output_dim": "x"}, "output_dim='x'"),
+        ({"weights": matrix[:-1]}, "weights has shape"),
+        ({"padding_idx": V}, f"padding_idx={V}"),
+        ({"max_norm": -1.0}, "max_norm=-1"),
+        ({"input_length": -1}, "input_length=-1"),
+        ({"out_of_range": "no"}, "out_of_range='no'"),
+        ({"sum_by": "row"}, "sum_by='row'"),
+        ({"embeddings_initializer": "no"}, "embeddings_initializer='no'"),
+        ({"activity_regularizer": 3}, "activity_regularizer=3"),
+    ):
+        good = {"weights": matrix} if "weights" in bad else {}
+        check((TypeError, ValueError), f".*{pattern}", layer, good, bad)
+    check(ValueError, "mode='no'", partial(layer, cls=pe.EmbeddingBag), {}, {"mode": "no"})
+    load = partial(pe.Embedding.from_pretrained, comm=comm)
+    check(ValueError, "matrix must have two axes", load, matrix, matrix[0])
+    check(TypeError, "matrix has dtype int64", load, matrix, matrix.astype("i8"))
+
+    emb = layer({})
+    for cls, bad, pattern in (
+        (pe.SparseSGD, {"momentum": 2.0}, "momentum=2.0"),
+        (pe.SparseAdagrad, {"epsilon": -1.0}, "epsilon=-1.0"),
+        (pe.SparseRMSprop, {"rho": 1.0}, "rho=1.0"),
+        (pe.SparseLion, {"beta_1": 1.0}, "beta_1=1.0"),
+        (pe.SparseFTRL, {"beta": -1.0}, "beta=-1.0"),
+        (pe.SparseAdam, {"update": "no"}, "update='no'"),
+        (pe.SparseAdam, {"learning_rate": -1.0}, "learning_rate=-1.0"),
+        (pe.SparseAdam, {"weight_decay": np.nan}, "weight_decay=nan"),
+    ):
+        check(ValueError, pattern, lambda given, cls=cls: cls(emb, **given).release(), {}, bad)
+    check(TypeError, "tables must be layers", pe.SparseAdam, [layer({})], [layer({}), None])
+    check(TypeError, "array 0", lambda array: pe.baseline.Adam(array, comm=comm), matrix, [None])
+
+    opt = pe.SparseAdam(emb)
+    dense = pe.baseline.Adam(matrix, comm=comm)
+    grad = emb.backward([1], np.ones((1, D), "f4"))
+    empty = emb.backward([], np.ones((0, D), "f4"))
+    clip = pe.clip_global_norm
+    check(ValueError, "max_norm=-1.0", partial(clip, [grad]), 1.0, -1.0)
+    check(ValueError, "max_norm=nan", grad.clip_norm, 1.0, np.nan)
+    check(TypeError, "gradient 1 must be a SparseGrad", lambda g: clip(g, 1.0), [grad], [grad, 0])
+    check(TypeError, "gradient 0 must be a SparseGrad", opt.step, empty, None)
+    check(ValueError, "gradients have shapes", dense.step, matrix, matrix[0])
+    check(TypeError, "gradient 0 must be real", dense.step, matrix, matrix.astype(complex))
+    check(TypeError, "rows must be integers|ids must be integers", emb.freeze, [1], [0.5])
+    check(IndexError, f"id {V} at", emb.unfreeze, None, [V])
+    check(TypeError, "ids must be integers", emb.regularization_loss, [1], [0.5])
+    check(ValueError, "new_input_dim='more'", emb.grow, V, "more")
+    assert opt.state_dict()["tables"][0]["t"] == 1
+
+
+def activity_that_fails(comm):
+    """A function of the user's that fails on one rank does on all, wherever it is called."""
+    last = comm.rank == comm.size - 1
+    prefix = f"^rank {comm.size - 1}: " if comm.size > 1 else "^"
+
+    class Activity(pe.regularizers.L2):
+        def gradient(self, x):
+            if last:
+                raise OverflowError("too active")
+            return super().gradient(x)
+
+    ids, dy = np.ones((1, 2), int), np.ones((1, D), "f4")
+    for mode in ("max", "sum"):
+        bag = pe.EmbeddingBag(V, D, mode=mode, activity_regularizer=Activity(0.1), comm=comm)
+        fails(OverflowError, prefix + "too active", partial(bag.backward, ids, dy))
+        assert bag(ids).shape == (1, D)
+    fails(OverflowError, prefix + "too active", partial(bag.backward_weights, ids, dy))
+    assert bag(ids).shape == (1, D)
+
+
+def steps_without_gradients(comm):
+    """A step that no rank has a gradient of the shared table for, or that one rank cannot make."""
+    last = comm.rank == comm.size - 1
+    prefix = f"^rank {comm.size - 1}: " if comm.size > 1 else "^"
+    sharded, _ = pair(comm)
+    plain = pe.Embedding(3, 2, "zeros")
+    opt = pe.SparseSGD([sharded, plain])
+    grad = plain.backward([1], np.ones((1, 2), "f4"))
+    if comm.size > 1:
+        pattern = prefix + r"step\(\) needs at least one gradient"
+        fails(ValueError, pattern, lambda: opt.step(*() if last else [grad]))
+        assert not plain.embeddings.any()
+    grad = sharded.backward([1], np.ones((1, D), "f4"))
+    opt.step(grad)
+    if last:
+        opt.release()
+    fails(RuntimeError, prefix + "this optimizer gave", lambda: opt.step(grad))
+    assert sharded([1]).shape == (1, D)
+
+
+def begun_and_refused(comm):
+    """What was begun is forgotten on all ranks with a lookup that one of them cannot make."""
+    sharded, emb = pair(comm, input_length=2)
+    last = comm.rank == comm.size - 1
+    prefix = f"^rank {comm.size - 1}: " if comm.size > 1 else "^"
+    ids, long = np.array([[1, 2], [3, 4]]) + comm.rank, np.ones((1, 3), int)
+    for wrong, options in ((long, {}), (ids, {"dropout": 2.0, "key": 1})):
+        sharded.prefetch(ids)
+        given, how = (wrong, options) if last else (ids, {})
+        fails(ValueError, prefix, lambda given=given, how=how: sharded(given, **how))
+        same(sharded(ids), emb(ids))
+    sharded.prefetch(ids)
+    same(sharded(ids, dropout=0.0, key=1), emb(ids))
+    same(sharded(ids), emb(ids))
+
+
+def calls_of_one_rank(comm):
+    """What takes no other rank fails on one alone; the next call of all finds who is elsewhere."""
+    if comm.size == 1:
+        return
+    last = comm.rank == comm.size - 1
+    sharded, _ = pair(comm)
+    opt = pe.SparseSGD(sharded)
+    dy = np.ones((1, D), "f4")
+    grad = sharded.backward([1], dy)
+    for error, pattern, alone in (
+        (ValueError, "^grad_output has shape", lambda: sharded.backward([1], dy[:, :-1])),
+        (TypeError, "^grad_output must have dtype", lambda: sharded.backward([1], dy.astype("f8"))),
+        (ValueError, "^learning_rate=-1", lambda: setattr(opt, "learning_rate", -1)),
+        (TypeError, "^tables must be layers", lambda: pe.SparseSGD([3])),
+        (TypeError, "^gradient 0 must be", lambda: pe.clip_global_norm([3], 1.0)),
+        (KeyError, "^'tables'", lambda: opt.load_state_dict({})),
+    ):
+        if last:
+            fails(error, pattern, alone)
+        first = (lambda: sharded([1])) if last else (lambda: opt.step(grad))
+        fails(RuntimeError, f"^rank {comm.rank} is in .*, but rank", first)
+        sharded([1])
+        opt.step(grad)
+    prefetching = (lambda: sharded.prefetch([1])) if last else (lambda: sharded([1]))
+    fails(RuntimeError, f"^rank {comm.rank} is in .*a prefetch|in a prefetch", prefetching)
+    sharded([1])
+
+
 def different_arguments(comm):
     if comm.size == 1:
         return
@@ -507,6 +657,8 @@ def different_arguments(comm):
     grads = [emb2.backward([[1]], np.ones((1, D), "f4")), grad]
     pattern = "the gradients of a norm: tables="
     fails(ValueError, pattern, lambda: pe.clip_global_norm(grads[:: -1 if last else 1], 1))
+    pattern = "the gradients of a norm: max_norm=1.0 " + at.format("max_norm=2.0")
+    fails(ValueError, pattern, lambda: pe.clip_global_norm(grads, 2 if last else 1))
 
 
 def refused(comm):
@@ -581,6 +733,11 @@ CASES = {
         gradients_of_one_rank,
         bad_ids,
         other_failures,
+        one_rank_s_arguments,
+        activity_that_fails,
+        steps_without_gradients,
+        begun_and_refused,
+        calls_of_one_rank,
         another_order,
         different_arguments,
         refused,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -97,21 +97,25 @@ class Objects:
         """Return a context in which lookups write no table; or, where `alone`, read none either."""
         return Holding(tuple(set(self._tables())), alone=alone)
 
-    def ranks(self) -> Ranks:
-        """Return the ranks that have the rows of these.
-
-        Raises
-        ------
-        ValueError
-            If they are those of several communicators.
-        """
-        return ranks_of_tables(layer._table for layer in self._all_layers())
-
     def _tables(self) -> list[Table]:
-        return [layer._table.part for layer in self._all_layers()]
+        objects = (*self.layers.values(), *self.optimizers.values())
+        return [layer._table.part for layer in _layers_in(objects)]
 
-    def _all_layers(self) -> list[TableLayer]:
-        layers = [*self.layers.values()]
-        for optimizer in self.optimizers.values():
-            layers += optimizer.tables
-        return layers
+
+def ranks_of(objects: Iterable[object]) -> Ranks:
+    """Return the ranks that have the rows of those objects that are layers or optimizers.
+
+    Raises
+    ------
+    ValueError
+        If they are those of several communicators.
+    """
+    return ranks_of_tables(layer._table for layer in _layers_in(objects))
+
+
+def _layers_in(objects: Iterable[object]) -> Iterator[TableLayer]:
+    for item in objects:
+        if isinstance(item, TableLayer):
+            yield item
+        elif isinstance(item, SparseOptimizer):
+            yield from item.tables

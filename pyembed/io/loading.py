@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from pyembed.io._checkpoint import Checkpoint
 from pyembed.io._errors import naming
 from pyembed.io._making import made
-from pyembed.io._objects import Objects
+from pyembed.io._objects import Objects, ranks_of
 from pyembed.io._replacing import check_regular
 from pyembed.io._restoring import restore
 from pyembed.layers.base import TableLayer
@@ -75,11 +75,14 @@ def load(
     one cuts it short, the system ends the process at the next lookup of a row that is gone
     (SIGBUS). That is so of every memory map, and cannot be caught: map files that stay as they are.
     """
-    given = Objects.of(objects)
-    if objects and mmap:
-        raise ValueError("mmap=True makes new layers: no objects can be given with it")
-    ranks = given.ranks()
-    where = os.fsdecode(path)  # no number: to open a descriptor is to close it
+    ranks = ranks_of(objects.values())
+
+    def checked() -> tuple[Objects, str]:
+        if objects and mmap:
+            raise ValueError("mmap=True makes new layers: no objects can be given with it")
+        return Objects.of(objects), os.fsdecode(path)  # no number: a descriptor would be closed
+
+    given, where = ranks.agreed(checked)
     with contextlib.ExitStack() as opened:
         saved = ranks.agreed(lambda: _opened(where, opened))
         if not objects:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 
 from pyembed.io import _safetensors
 from pyembed.io._contents import KEY
 from pyembed.io._describing import described
-from pyembed.io._objects import Objects
+from pyembed.io._objects import Objects, ranks_of
 from pyembed.io._parts import remove_others
 from pyembed.io._replacing import replacing
 from pyembed.io._saving_parts import save_parts
@@ -76,14 +77,18 @@ def save(path: str | os.PathLike[str], **objects: TableLayer | SparseOptimizer) 
     """
     if not objects:
         raise ValueError("there is nothing to save: name layers and optimizers, as in emb=emb")
-    if "mmap" in objects:
-        raise ValueError("no object can be named 'mmap', which is an argument of load")
-    given = Objects.of(objects)
-    ranks = given.ranks()
+    ranks = ranks_of(objects.values())
+    given = ranks.agreed(lambda: _checked(objects))
     if isinstance(ranks, Together) and ranks.comm.size > 1:
         given.at_rest(functools.partial(save_parts, path, given, ranks))
     else:
         given.at_rest(functools.partial(_save, path, given))
+
+
+def _checked(objects: Mapping[str, TableLayer | SparseOptimizer]) -> Objects:
+    if "mmap" in objects:
+        raise ValueError("no object can be named 'mmap', which is an argument of load")
+    return Objects.of(objects)
 
 
 def _save(path: str | os.PathLike[str], given: Objects) -> None:

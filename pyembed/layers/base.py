@@ -321,25 +321,10 @@ class TableLayer:
         ValueError
             If its shape or layout does not allow sharing, or it is read-only and trainable.
         """
-        read = _arrays.as_array if copy else _arrays.shared_array
-        array = read(matrix, "matrix")
-        if array.ndim != 2:
-            raise ValueError(f"matrix must have two axes (rows, dim), not shape {array.shape}")
-        dtype = kwargs.get("dtype")
-        if dtype is None:
-            dtype = array.dtype
-            if str(dtype) not in _core.elements:
-                raise TypeError(
-                    f"matrix has dtype {dtype}: say which the table shall have, as in "
-                    f"{'' if copy else 'copy=True, '}dtype={_core.elements[0]!r}"
-                )
-        kwargs["dtype"] = _checks.float_dtype(dtype)
-        if not copy and array.dtype != kwargs["dtype"]:
-            raise TypeError(
-                f"matrix is {array.dtype}: a {kwargs['dtype']} table of it needs copy=True"
-            )
+        ranks = sharding.ranks_of(kwargs.get("comm"))
+        array, dtype = ranks.agreed(lambda: _pretrained(matrix, copy, kwargs.get("dtype")))
         weights = array if copy else Shared(array)
-        return cls(*array.shape, weights=weights, trainable=trainable, **kwargs)
+        return cls(*array.shape, weights=weights, trainable=trainable, **{**kwargs, "dtype": dtype})
 
     @classmethod
     def from_config(cls: type[_Layer], config: dict[str, Any]) -> _Layer:
@@ -375,7 +360,7 @@ class TableLayer:
         """Begin the next lookup, where its rows are with other ranks; collective.
 
         With a `comm`, the ids of the next batch are sent while this one is worked on. The next
-        lookup (without dropout) is then to be of these ids, on all ranks: if it is not, it is made
+        lookup is then to be of these ids, without dropout, on all ranks: if it is not, it is made
         as if nothing had been begun. Its values are those of the table when it is made. Without a
         `comm`, nothing happens.
 
@@ -448,7 +433,7 @@ class TableLayer:
         dropout = self._table.checked(check) if looks_up else check()
         if self.activity_regularizer is not None:
             output = self._lookup.gather_as_is(ids, *(bag or (None, None)), *(dropout or ()))
-            grad_output = self._with_activity(grad_output, output)
+            grad_output = self._table.agreed(lambda: self._with_activity(grad_output, output))
         return SparseGrad(self._table, (self._call(ids, grad_output, bag, dropout),))
 
     def _call(
@@ -492,6 +477,23 @@ class TableLayer:
         base = "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
         number = next(TableLayer._counts.setdefault(base, itertools.count()))
         return f"{base}_{number}" if number else base
+
+
+def _pretrained(matrix: Any, copy: bool, dtype: DTypeLike | None) -> tuple[NDArray[Any], str]:
+    """Return a matrix as `from_pretrained` takes it, and the dtype of its table."""
+    read = _arrays.as_array if copy else _arrays.shared_array
+    array = read(matrix, "matrix")
+    if array.ndim != 2:
+        raise ValueError(f"matrix must have two axes (rows, dim), not shape {array.shape}")
+    if dtype is None and str(array.dtype) not in _core.elements:
+        raise TypeError(
+            f"matrix has dtype {array.dtype}: say which the table shall have, as in "
+            f"{'' if copy else 'copy=True, '}dtype={_core.elements[0]!r}"
+        )
+    name = _checks.float_dtype(array.dtype if dtype is None else dtype)
+    if not copy and array.dtype != name:
+        raise TypeError(f"matrix is {array.dtype}: a {name} table of it needs copy=True")
+    return array, name
 
 
 def _batch_size(output: NDArray[Any]) -> int:

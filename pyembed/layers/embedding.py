@@ -163,10 +163,10 @@ class Embedding(TableLayer):
             unfit layout, or overlaps the table; or if `dropout` or `key` is not as described.
         """
         if self.input_length is not None:
-            self._table.checked(lambda: self._check_length(ids))
+            self._lookup.checked(lambda: self._check_length(ids))
         if dropout is None and key is None:
             return self._lookup.gather(ids, None, None, out)
-        dropping = self._table.checked(lambda: _checks.dropout(dropout, key))
+        dropping = self._lookup.checked(lambda: _checks.dropout(dropout, key))
         assert dropping is not None
         return self._lookup.gather_dropping(ids, *dropping, out)
 

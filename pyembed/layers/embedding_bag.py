@@ -121,7 +121,7 @@ class EmbeddingBag(TableLayer):
             If a shape or an offset is not as described.
         """
         if self.input_length is not None:
-            self._table.checked(lambda: self._check_length(ids))
+            self._lookup.checked(lambda: self._check_length(ids))
         return self._lookup.gather(ids, offsets, per_sample_weights, out)
 
     def backward(
@@ -198,7 +198,7 @@ class EmbeddingBag(TableLayer):
         if self.activity_regularizer is not None:
             self._table.checked(lambda: self._lookup.check_weight_gradient(ids, grad_output, *bag))
             output = self._lookup.gather_as_is(ids, *bag)
-            grad_output = self._with_activity(grad_output, output)
+            grad_output = self._table.agreed(lambda: self._with_activity(grad_output, output))
         return self._lookup.weight_gradient(ids, grad_output, *bag)
 
     def regularization_loss(

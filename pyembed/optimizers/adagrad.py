@@ -53,12 +53,14 @@ class SparseAdagrad(SparseOptimizer):
         *,
         weight_decay: float = 0.0,
     ) -> None:
+        super().__init__(tables, learning_rate, weight_decay, initial_accumulator_value, epsilon)
+
+    def _set_own(self, initial_accumulator_value: float, epsilon: float) -> None:
         self.initial_accumulator_value = _checks.real(
             initial_accumulator_value, "initial_accumulator_value", 0.0
         )
         self.epsilon = _checks.real(epsilon, "epsilon", 0.0)
         self._initial_values = (self.initial_accumulator_value,)
-        super().__init__(tables, learning_rate, weight_decay)
 
     def _rule(self, dtype: str) -> Rule:
         return Rule("adagrad", epsilon=self.epsilon)

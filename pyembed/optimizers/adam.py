@@ -80,6 +80,13 @@ class SparseAdam(SparseOptimizer):
         update: str = "lazy",
         step_bias: str = "global",
     ) -> None:
+        super().__init__(
+            tables, learning_rate, weight_decay, beta_1, beta_2, epsilon, update, step_bias
+        )
+
+    def _set_own(
+        self, beta_1: float, beta_2: float, epsilon: float, update: str, step_bias: str
+    ) -> None:
         self.beta_1 = _checks.real(beta_1, "beta_1", 0.0, 1.0)
         self.beta_2 = _checks.real(beta_2, "beta_2", 0.0, 1.0)
         self.epsilon = _checks.real(epsilon, "epsilon", 0.0)
@@ -88,7 +95,6 @@ class SparseAdam(SparseOptimizer):
         if self.update == "exact":
             self._check_exact()
         self._counts_rows = self.step_bias == "row"
-        super().__init__(tables, learning_rate, weight_decay)
 
     def _check_exact(self) -> None:
         if self.step_bias != "global":

@@ -24,7 +24,7 @@ Tables: TypeAlias = TableLayer | Sequence[TableLayer]
 
 
 class SparseOptimizer:
-    """Base of the optimizers. A subclass has `_state_names` and `_rule`.
+    """Base of the optimizers. A subclass has `_state_names`, `_set_own` and `_rule`.
 
     Parameters
     ----------
@@ -33,6 +33,8 @@ class SparseOptimizer:
         A callable gets the table's step count t, from 1.
     weight_decay : float
         Decoupled: touched rows are multiplied by ``1 - learning_rate * weight_decay`` first.
+    *own
+        What `_set_own` takes.
     """
 
     _state_names: tuple[str, ...]  # of the arrays of state, (V, D) each
@@ -44,15 +46,28 @@ class SparseOptimizer:
     _ranks: sharding.Ranks
     _rules: dict[Table, Rule]
     _states: dict[Table, State]
+    _set_own: Callable[..., None]  # checks and sets the arguments that not all optimizers have
 
-    def __init__(self, tables: Tables, learning_rate: LearningRate, weight_decay: float) -> None:
-        self.weight_decay = _checks.real(weight_decay, "weight_decay", 0.0)
-        self.learning_rate = learning_rate
-        layers = _checked_layers(tables)
+    def __init__(
+        self, tables: Tables, learning_rate: LearningRate, weight_decay: float, *own: Any
+    ) -> None:
+        layers = [tables] if isinstance(tables, TableLayer) else list(tables)
+        ranks = sharding.ranks_of_tables(
+            layer._table for layer in layers if isinstance(layer, TableLayer)
+        )
         self._mutex = Mutex()
-        ranks = sharding.ranks_of_tables(layer._table for layer in layers)
-        shapes = [layer._table.shape for layer in layers]
-        ranks.agree_on(type(self).__name__, lambda: {**self.get_config(), "tables": shapes})
+
+        def set_all() -> None:
+            self._set_own(*own)
+            self.weight_decay = _checks.real(weight_decay, "weight_decay", 0.0)
+            self.learning_rate = learning_rate
+            _check_layers(layers)
+
+        def told() -> dict[str, Any]:
+            return {**self.get_config(), "tables": [layer._table.shape for layer in layers]}
+
+        ranks.agreed(set_all)
+        ranks.agree_on(type(self).__name__, told)
 
         def claim() -> None:
             for layer in layers:
@@ -117,10 +132,8 @@ class SparseOptimizer:
         updated.
         """
         with self._mutex.held:
-            rules, states = self._rules, self._held_states()
+            rules, states = self._rules, self._states
             calls = self._ranks.received(self._by_table, grads, self._layers)
-            if not calls:
-                raise ValueError("step() needs at least one gradient")
             for _, _, regularization in self._ranks.write(self._update, calls, rules, states):
                 regularization.constrain()
 
@@ -357,7 +370,7 @@ class SparseOptimizer:
 
     def _by_table(self, grads: Sequence[SparseGrad]) -> sharding.Calls:
         calls: sharding.Calls = {}
-        states = self._states
+        states = self._held_states()
         for number, grad in enumerate(grads):
             if not isinstance(grad, SparseGrad):
                 raise TypeError(
@@ -378,6 +391,8 @@ class SparseOptimizer:
         states: dict[Table, State],
     ) -> list[_Share]:
         """Update all tables, and return their shares; `ask` is called before it writes."""
+        if not calls:
+            raise ValueError("step() needs at least one gradient")
         shares = []
         for table, given in calls.items():
             part = table.part
@@ -424,9 +439,8 @@ def registered(cls: _Optimizer) -> _Optimizer:
     return cls
 
 
-def _checked_layers(tables: Tables) -> list[TableLayer]:
-    """Return the layers as a list: at least one, all trainable, no table twice."""
-    layers = [tables] if isinstance(tables, TableLayer) else list(tables)
+def _check_layers(layers: Sequence[TableLayer]) -> None:
+    """Refuse layers unless there are some, all are trainable, and no table is there twice."""
     if not layers:
         raise ValueError("tables is empty: an optimizer needs at least one layer")
     seen: set[sharding.AnyTable] = set()
@@ -440,7 +454,6 @@ def _checked_layers(tables: Tables) -> list[TableLayer]:
         if layer._table in seen:
             raise ValueError(f"the table of {layer.name} stands in tables twice: name it once")
         seen.add(layer._table)
-    return layers
 
 
 def _refuse_overlaps(layers: Sequence[TableLayer]) -> None:

@@ -78,6 +78,27 @@ class SparseFTRL(SparseOptimizer):
         l2_shrinkage_regularization_strength: float = 0.0,
         beta: float = 0.0,
     ) -> None:
+        super().__init__(
+            tables,
+            learning_rate,
+            0.0,
+            learning_rate_power,
+            initial_accumulator_value,
+            l1_regularization_strength,
+            l2_regularization_strength,
+            l2_shrinkage_regularization_strength,
+            beta,
+        )
+
+    def _set_own(
+        self,
+        learning_rate_power: float,
+        initial_accumulator_value: float,
+        l1_regularization_strength: float,
+        l2_regularization_strength: float,
+        l2_shrinkage_regularization_strength: float,
+        beta: float,
+    ) -> None:
         self.learning_rate_power = _checks.nonpositive(learning_rate_power, "learning_rate_power")
         self.initial_accumulator_value = _checks.real(
             initial_accumulator_value, "initial_accumulator_value", 0.0
@@ -93,7 +114,6 @@ class SparseFTRL(SparseOptimizer):
         )
         self.beta = _checks.real(beta, "beta", 0.0)
         self._initial_values = (self.initial_accumulator_value, 0.0)
-        super().__init__(tables, learning_rate, 0.0)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of this optimizer, but for its tables."""

@@ -50,9 +50,11 @@ class SparseLion(SparseOptimizer):
         *,
         weight_decay: float = 0.0,
     ) -> None:
+        super().__init__(tables, learning_rate, weight_decay, beta_1, beta_2)
+
+    def _set_own(self, beta_1: float, beta_2: float) -> None:
         self.beta_1 = _checks.real(beta_1, "beta_1", 0.0, 1.0)
         self.beta_2 = _checks.real(beta_2, "beta_2", 0.0, 1.0)
-        super().__init__(tables, learning_rate, weight_decay)
 
     def _rule(self, dtype: str) -> Rule:
         return Rule("lion", beta_1=self.beta_1, beta_2=self.beta_2)

@@ -47,9 +47,11 @@ class SparseRMSprop(SparseOptimizer):
         *,
         weight_decay: float = 0.0,
     ) -> None:
+        super().__init__(tables, learning_rate, weight_decay, rho, epsilon)
+
+    def _set_own(self, rho: float, epsilon: float) -> None:
         self.rho = _checks.real(rho, "rho", 0.0, 1.0)
         self.epsilon = _checks.real(epsilon, "epsilon", 0.0)
-        super().__init__(tables, learning_rate, weight_decay)
 
     def _rule(self, dtype: str) -> Rule:
         return Rule("rms_prop", rho=self.rho, epsilon=self.epsilon, epsilon_outside=0.0)

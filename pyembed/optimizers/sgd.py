@@ -45,12 +45,14 @@ class SparseSGD(SparseOptimizer):
         *,
         weight_decay: float = 0.0,
     ) -> None:
+        super().__init__(tables, learning_rate, weight_decay, momentum, nesterov)
+
+    def _set_own(self, momentum: float, nesterov: bool) -> None:
         self.momentum = _checks.real(momentum, "momentum", 0.0, 1.0)
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov=True needs a momentum above 0")
         self._state_names = ("momentum",) if self.momentum > 0.0 else ()
-        super().__init__(tables, learning_rate, weight_decay)
 
     def _rule(self, dtype: str) -> Rule:
         if self.momentum == 0.0:

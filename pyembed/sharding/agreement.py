@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 _FAILED = -1
 _NUMBER_BITS = 40  # of what is sent; above are those that tell what a rank is doing
 _TABLE_BITS = 20
-_KINDS = ("an agreement", "a lookup", "a step or a norm", "a call that names rows")
+_KINDS = ("an agreement", "a lookup", "a prefetch", "a step or a norm", "a call that names rows")
 
 
 @dataclasses.dataclass(frozen=True)

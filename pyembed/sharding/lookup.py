@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,8 @@ from pyembed._core import BackwardCall
 from pyembed.lookup import Lookup
 from pyembed.sharding import agreement
 from pyembed.sharding.table import AnyTable, ShardedTable
+
+_Result = TypeVar("_Result")
 
 
 def lookup_of(table: AnyTable, *how: Any) -> AnyLookup:
@@ -79,6 +81,14 @@ class ShardedLookup:
         """Whether the gradient of the table depends on its values."""
         return self.mode in _core.selecting_modes
 
+    def checked(self, check: Callable[[], _Result]) -> _Result:
+        """Return ``check()``, before a lookup; where it raises, the lookup fails on all ranks."""
+        try:
+            return self.table.checked(check)
+        except BaseException:
+            self._ahead = None  # as on those that are in it already
+            raise
+
     def gather(
         self,
         ids: ArrayLike,
@@ -103,6 +113,7 @@ class ShardedLookup:
         self, ids: ArrayLike, dropout: float, key: int, out: NDArray[Any] | None = None
     ) -> NDArray[Any]:
         """Return the rows of ids, of which some are dropped."""
+        self._ahead = None
         positions, small = self._fetched(
             ids,
             self._rows.gather,
@@ -192,7 +203,8 @@ class ShardedLookup:
             return asked
 
         start = getattr(self.table.comm, "start_alltoallv", None)
-        self._ahead = self._sent(ask, start or self.table.comm.alltoallv)
+        doing = agreement.Doing("a prefetch", self.table.number)
+        self._ahead = self._sent(ask, start or self.table.comm.alltoallv, doing)
 
     def _fetched(
         self,
@@ -210,7 +222,7 @@ class ShardedLookup:
             check()
             return self._ask(ids, dropping)
 
-        return self._came(self._sent(ask, self.table.comm.alltoallv), read)
+        return self._came(self._sent(ask, self.table.comm.alltoallv, self._doing), read)
 
     def _ask(self, ids: ArrayLike, dropping: tuple[float, int] = (0.0, 0)) -> _Asked:
         """Return which rows are to be asked of whom, and where they will come."""
@@ -223,7 +235,9 @@ class ShardedLookup:
         rows = _core.empty((len(wanted), table.dim), table.dtype)
         return _Asked(positions, wanted, counts, rows, table.owners)
 
-    def _sent(self, ask: Callable[[], _Asked], send: Callable[..., Any]) -> _Asked:
+    def _sent(
+        self, ask: Callable[[], _Asked], send: Callable[..., Any], doing: agreement.Doing
+    ) -> _Asked:
         """Return what was asked, on its way to the ranks; collective.
 
         `send` is an ``alltoallv``, or begins one and returns what waits for its end.
@@ -234,7 +248,7 @@ class ShardedLookup:
             asked = ask()
             return asked, asked.counts.reshape(-1, 1)
 
-        asked, received = agreement.exchanged(comm, prepare, self._doing)
+        asked, received = agreement.exchanged(comm, prepare, doing)
         wanted, asked.own = agreement.apart(comm, asked.wanted, asked.counts)
         asked.counts = agreement.of_others(comm, asked.counts)
         asked.local_counts = agreement.of_others(comm, received[:, 0])

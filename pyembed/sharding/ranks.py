@@ -41,7 +41,9 @@ class Alone:
         """Return the calls of a step, by table."""
         return by_table(grads)
 
-    def coalesced(self, gradients: Sequence[Gradient]) -> list[NDArray[Any]]:
+    def coalesced(
+        self, gradients: Sequence[Gradient], told: Mapping[str, Any]
+    ) -> list[NDArray[Any]]:
         """Return the summed values of each gradient."""
         return [table.coalesced(calls)[1] for table, calls in gradients]
 
@@ -92,22 +94,26 @@ class Together:
         tables = [layer._table for layer in layers]
         return exchange.received(self.comm, lambda: by_table(grads), tables)
 
-    def coalesced(self, gradients: Sequence[Gradient]) -> list[NDArray[Any]]:
+    def coalesced(
+        self, gradients: Sequence[Gradient], told: Mapping[str, Any]
+    ) -> list[NDArray[Any]]:
         """Return the values that all ranks' gradients add up to, of the rows that are here.
 
         Parameters
         ----------
         gradients : sequence of (table, calls)
             Of the same tables in the same order on all ranks.
+        told : mapping
+            What else must be the same on all ranks.
         """
 
-        def numbers() -> dict[str, list[int]]:
+        def the_same() -> dict[str, Any]:
             tables = [table for table, _ in gradients if isinstance(table, ShardedTable)]
             if len(tables) < len(gradients):
                 raise ValueError("gradients of tables with and without a comm have no common norm")
-            return {"tables": [table.number for table in tables]}
+            return {"tables": [table.number for table in tables], **told}
 
-        agreement.agree_on(self.comm, "the gradients of a norm", numbers)
+        agreement.agree_on(self.comm, "the gradients of a norm", the_same)
         return exchange.coalesced(self.comm, gradients)
 
     def added(self, parts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -213,9 +213,13 @@ class ShardedTable:
         except BaseException as error:
             agreement.refuse(self.comm, error)
 
+    def agreed(self, body: Callable[[], _Result]) -> _Result:
+        """Return ``body()`` once no rank's has raised; else raise that on all of them."""
+        return agreement.agreed(self.comm, body)
+
     def added(self, loss: Callable[[], float]) -> float:
         """Return the sum of the ranks' losses."""
-        own = np.array([agreement.agreed(self.comm, loss)])
+        own = np.array([self.agreed(loss)])
         return math.fsum(agreement.gathered(self.comm, own).ravel().tolist())
 
     def freeze(self, rows: ArrayLike) -> None:

@@ -90,6 +90,8 @@ class Shard(NamedTuple):
             made = torch.from_numpy(_core.zeros(own, dtype_name(like.dtype), promised=True))
             self.fill(made)
             return made
+        if not isinstance(given, torch.Tensor):
+            raise TypeError(f"_weight must be a tensor, not {type(given).__name__}")
         if given.shape == (self.rows, dim):
             given = given[self.numbers.start :: self.numbers.step].contiguous()
         if given.shape != own:

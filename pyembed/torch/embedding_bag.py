@@ -10,6 +10,7 @@ from torch.nn.modules import sparse  # as it is there, whatever torch.nn is made
 
 from pyembed import _checks
 from pyembed.lookup import check_frequency
+from pyembed.sharding import ranks_of
 from pyembed.torch._module import MakeOptimizer, TableModule
 
 
@@ -62,8 +63,9 @@ class EmbeddingBag(TableModule, sparse.EmbeddingBag):
         comm: Any = None,
         sum_by: str = "rank",
     ) -> None:
-        _checks.pooling_mode(mode)
-        check_frequency(mode, scale_grad_by_freq)
+        ranks_of(comm).agreed(
+            lambda: check_frequency(_checks.pooling_mode(mode), scale_grad_by_freq)
+        )
         super().__init__(
             num_embeddings,
             embedding_dim,

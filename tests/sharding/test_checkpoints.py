@@ -291,6 +291,31 @@ class TestRefused:
         with pytest.raises(ValueError, match="what is loaded: objects="):
             on_ranks(2, load_less)
 
+    def test_what_one_rank_alone_gives(self, path):
+        saved(path, 2)
+        before = contents_of(path)
+
+        def body(comm):
+            objects = make("adam", comm)
+            last = comm.rank == 1
+            for call in (pe.save, pe.load):
+                for error, message, bad in (
+                    (TypeError, "more must be a layer or an optimizer", {"more": 3}),
+                    (ValueError, "twice is an optimizer that stands", {"twice": objects["opt"]}),
+                    (ValueError, "mmap", {"mmap": objects["emb"]}),
+                    (TypeError, "", {"path": 3}),
+                    (OSError, "Is a directory", {"path": path.parent}),
+                ):
+                    given = {"path": path, **objects, **(bad if last else {})}
+                    with pytest.raises(error, match=f"^rank 1: .*{message}"):
+                        call(**given)
+            with pytest.raises(OSError, match=r"^rank 1: .*No such file"):
+                pe.load(path.with_name("nowhere") if last else path, **objects)
+            pe.load(path, **objects)
+
+        on_ranks(2, body)
+        assert contents_of(path) == before
+
     def test_ranks_with_other_files(self, path):
         saved(path, 2)
         copy = path.parent / "copy"

@@ -202,6 +202,31 @@ class TestRefused:
         with pytest.raises(TypeError, match="comm=3 must be"):
             pt.Embedding(ROWS, DIM, comm=3)
 
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"num_embeddings": 0},
+            {"embedding_dim": -1},
+            {"embedding_dim": "x"},
+            {"padding_idx": ROWS},
+            {"sum_by": "row"},
+            {"dtype": torch.bfloat16},
+            {"device": "no such"},
+            {"_weight": torch.zeros(ROWS + 1, DIM)},
+            {"_weight": 3},
+            {"max_norm": -1.0},
+            {"mode": "row"},
+        ],
+    )
+    def test_arguments_of_one_rank_on_all(self, given):
+        def body(comm):
+            arguments = {"num_embeddings": ROWS, "embedding_dim": DIM, "comm": comm}
+            with pytest.raises((TypeError, ValueError, RuntimeError), match="rank 1"):
+                pt.EmbeddingBag(**arguments | (given if comm.rank == 1 else {}))
+            return len(pt.EmbeddingBag(**arguments)(torch.tensor([[1, 2]])))
+
+        assert on_ranks(2, body) == [1, 1]
+
     def test_what_would_need_all_rows_or_other_operations(self):
         def body(comm):
             module = make("rows", comm)
