@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,10 @@ from mpi4py import MPI
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-import data
 import pyembed as pe
 from jobs.memory import peak_resident_bytes
 from pyembed.sharding.communicator import adapted
-from start_rows import start_rows
+from shares import Share, obey, start_rows
 
 WORLD = MPI.COMM_WORLD
 PIECE = 1 << 16  # rows that are filled at a time
@@ -41,10 +38,10 @@ class Rank:
     ) -> None:
         self.comm = WORLD if os.environ["PYEMBED_BENCH_COMM"] else None
         self._before = peak_resident_bytes() or 0
-        self._files, self._dim = files, dim
-        self._ids = np.fromfile(files / "ids", np.int64).reshape(-1, ids)
-        self._share = slice(ids * WORLD.rank // WORLD.size, ids * (WORLD.rank + 1) // WORLD.size)
-        self._dy = data.whole_numbers((ids, dim), "float32")[self._share].copy()
+        self._dim = dim
+        self._share = Share(
+            files, ids, dim, rank=WORLD.rank, size=WORLD.size, barrier=WORLD.Barrier
+        )
         self.emb = pe.Embedding(rows, dim, "zeros", comm=self.comm)
         self.optimizer = getattr(pe, optimizer)(self.emb, **settings)
         self._fill(rows)
@@ -65,36 +62,28 @@ class Rank:
 
     def step(self, batch: int) -> float:
         """A whole step."""
-        ids = self._ids[batch][self._share]
+        ids = self._share.ids(batch)
 
         def run() -> None:
             self.emb(ids)
-            self.optimizer.step(self.emb.backward(ids, self._dy))
+            self.optimizer.step(self.emb.backward(ids, self._share.dy))
 
-        return timed(run)
+        return self._share.timed(run)
 
     def rows(self, batch: int) -> None:
         """Write what the ids of a batch read now."""
-        found = self.emb(self._ids[batch][self._share])
-        place = self._files / "found"
-        if WORLD.rank == 0:
-            np.zeros((self._ids.shape[1], self._dim), np.float32).tofile(place)
-        WORLD.Barrier()
-        whole = np.memmap(place, np.float32, "r+", shape=(self._ids.shape[1], self._dim))
-        whole[self._share] = found
-        whole.flush()
-        WORLD.Barrier()
+        self._share.write(self.emb(self._share.ids(batch)))
 
     def exchange(self, batch: int) -> float:
         """The exchange of the rows that a batch's lookup asks for."""
         comm = adapted(WORLD)
         sent, counts, came, received = self._messages(batch)
-        return timed(lambda: comm.alltoallv(sent, counts, came, received))
+        return self._share.timed(lambda: comm.alltoallv(sent, counts, came, received))
 
     def copy(self, batch: int) -> float:
         """A copy of as many bytes by each rank, at the same time."""
         sent, _, came, _ = self._messages(batch)
-        return timed(lambda: np.copyto(came[: len(sent)], sent[: len(came)]))
+        return self._share.timed(lambda: np.copyto(came[: len(sent)], sent[: len(came)]))
 
     def message(self, batch: int) -> float:
         """An exchange of one number with each rank."""
@@ -104,11 +93,11 @@ class Rank:
             for _ in range(MESSAGES):
                 comm.counts(numbers)
 
-        return timed(run) / MESSAGES
+        return self._share.timed(run) / MESSAGES
 
     def _messages(self, batch: int) -> tuple[np.ndarray, ...]:
         """Rows to be sent, how many to each rank, where those that come go, how many they are."""
-        wanted = np.unique(self._ids[batch][self._share])
+        wanted = np.unique(self._share.ids(batch))
         received = np.bincount(wanted % WORLD.size, minlength=WORLD.size)
         counts = adapted(WORLD).counts(received)
         sizes = int(counts.sum()), int(received.sum())
@@ -123,34 +112,13 @@ class Rank:
         return int(WORLD.allreduce(took, MPI.MAX))
 
 
-def timed(run: Callable[[], object]) -> float:
-    """The seconds from when all ranks begin to when all have ended."""
-    WORLD.Barrier()
-    started = time.perf_counter()
-    run()
-    WORLD.Barrier()
-    return time.perf_counter() - started
-
-
-def main(files: Path, threads: int) -> None:
-    """Do what the lines say that rank 0 reads."""
-    pe.set_num_threads(threads)
-    rank: Any = None
-    while True:
-        line = sys.stdin.readline() if WORLD.rank == 0 else None
-        line = WORLD.bcast(line)
-        if not line:
-            return
-        order = json.loads(line)
-        what, answer = order.pop("what"), None
-        if what == "make":
-            rank = None  # the one before must be gone to make room
-            rank = Rank(files, **order)
-        else:
-            answer = getattr(rank, what)(**order)
-        if WORLD.rank == 0:
-            print(json.dumps(answer), flush=True)
+def next_line() -> str:
+    """What rank 0 reads."""
+    line: str = WORLD.bcast(sys.stdin.readline() if WORLD.rank == 0 else None)
+    return line
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    pe.set_num_threads(int(sys.argv[2]))
+    answers = sys.stdout if WORLD.rank == 0 else None
+    obey(next_line, partial(Rank, Path(sys.argv[1])), answers)

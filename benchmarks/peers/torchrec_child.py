@@ -5,12 +5,11 @@ The first starts the second. Its rows are updated in the backward pass, by row-w
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-import data
-from start_rows import start_rows
+from shares import Share, obey, start_rows
 
 SIZE = 2
 
@@ -45,7 +43,6 @@ class Rank:
         from torchrec.distributed.sharding_plan import construct_module_sharding_plan, row_wise
         from torchrec.distributed.types import ShardingEnv
 
-        self._rank = dist.get_rank()
         config = EmbeddingConfig(
             name="table", embedding_dim=dim, num_embeddings=rows, feature_names=["ids"]
         )
@@ -67,44 +64,26 @@ class Rank:
         first = shard.metadata.shard_offsets[0]
         numbers = np.arange(first, first + len(shard.tensor))
         shard.tensor.copy_(torch.from_numpy(start_rows(numbers, dim)))
-        self._files, self._dim = files, dim
-        self._ids = np.fromfile(files / "ids", np.int64).reshape(-1, ids)
-        self._share = slice(ids * self._rank // SIZE, ids * (self._rank + 1) // SIZE)
-        dy = data.whole_numbers((ids, dim), "float32")[self._share]
-        self._dy = torch.from_numpy(dy.copy())
+        self._share = Share(files, ids, dim, rank=dist.get_rank(), size=SIZE, barrier=dist.barrier)
+        self._dy = torch.from_numpy(self._share.dy)
 
     def step(self, batch: int) -> float:
-        """A whole step; the seconds from when both begin to when both have ended."""
-        import torch.distributed as dist
-
+        """A whole step."""
         keyed = self._keyed(batch)
-        dist.barrier()
-        started = time.perf_counter()
-        self._looked_up(keyed).backward(self._dy)
-        dist.barrier()
-        return time.perf_counter() - started
+        return self._share.timed(lambda: self._looked_up(keyed).backward(self._dy))
 
     def rows(self, batch: int) -> None:
         """Write what the ids of a batch read now."""
         import torch
-        import torch.distributed as dist
 
         with torch.no_grad():
-            found = self._looked_up(self._keyed(batch)).numpy()
-        place, shape = self._files / "found", (self._ids.shape[1], self._dim)
-        if self._rank == 0:
-            np.zeros(shape, np.float32).tofile(place)
-        dist.barrier()
-        whole = np.memmap(place, np.float32, "r+", shape=shape)
-        whole[self._share] = found
-        whole.flush()
-        dist.barrier()
+            self._share.write(self._looked_up(self._keyed(batch)).numpy())
 
     def _keyed(self, batch: int) -> Any:
         import torch
         from torchrec import KeyedJaggedTensor
 
-        ids = torch.from_numpy(self._ids[batch][self._share])
+        ids = torch.from_numpy(self._share.ids(batch))
         lengths = torch.ones(len(ids), dtype=torch.int64)
         return KeyedJaggedTensor(keys=["ids"], values=ids, lengths=lengths)
 
@@ -114,7 +93,7 @@ class Rank:
 
 def main(files: Path, threads: int, rank: int) -> None:
     """Do what the lines say that the first process reads."""
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w") if rank == 0 else None
     os.dup2(2, 1)  # what the libraries print is no answer
     if rank == 0:
         subprocess.Popen([sys.executable, __file__, str(files), str(threads), "1"])
@@ -125,21 +104,13 @@ def main(files: Path, threads: int, rank: int) -> None:
     torch.set_num_threads(threads)
     store = f"file://{files / 'store'}"
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=SIZE)
-    made: Any = None
-    while True:
+
+    def next_line() -> str:
         lines = [sys.stdin.readline() if rank == 0 else None]
         dist.broadcast_object_list(lines)
-        if not lines[0]:
-            break
-        order = json.loads(lines[0])
-        what, answer = order.pop("what"), None
-        if what == "make":
-            made = None
-            made = Rank(files, **order)
-        else:
-            answer = getattr(made, what)(**order)
-        if rank == 0:
-            print(json.dumps(answer), file=answers, flush=True)
+        return lines[0]
+
+    obey(next_line, partial(Rank, files), answers)
     dist.destroy_process_group()
 
 
