@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness import Measurement
 from report import Report, ratios
 from report.ratios import Figures, worst
@@ -114,6 +117,40 @@ def recall(report: Report) -> Figures:
     return next(({"uniform": one["recall"]} for one in report.records if "recall" in one), {})
 
 
+def words_a_second(model: str, other: str) -> Reader:
+    """Our mean speed of training over that of another trainer."""
+
+    def read(report: Report) -> Figures:
+        ours, theirs = (_trainings(report, model, who, "speed") for who in ("pyembed", other))
+        return {"uniform": float(ours.mean() / theirs.mean())} if ours.size and theirs.size else {}
+
+    return read
+
+
+def quality(model: str, other: str) -> Reader:
+    """By how many deviations our mean score is above another's, in the test where it is worst.
+
+    Deviations are those between seeds, the larger of both sides'.
+    """
+
+    def read(report: Report) -> Figures:
+        ours, theirs = (_trainings(report, model, who, "scores") for who in ("pyembed", other))
+        if min(len(ours), len(theirs)) < 2:
+            return {}
+        deviation = np.maximum(ours.std(axis=0, ddof=1), theirs.std(axis=0, ddof=1))
+        return {"uniform": float(np.min((ours.mean(axis=0) - theirs.mean(axis=0)) / deviation))}
+
+    return read
+
+
+def _trainings(report: Report, model: str, trainer: str, what: str) -> NDArray[np.float64]:
+    """What each training of a model by a trainer came to; nothing where it was not asked."""
+    chosen = {"model": model, "trainer": trainer}.items()
+    found = [one["outcomes"] for one in report.records if chosen <= one.items()]
+    values = [outcome[what] for outcomes in found for outcome in outcomes]
+    return np.array([value for value in values if value is not None], np.float64)
+
+
 def _chosen(report: Report, labels: Mapping[str, object]) -> list[Measurement]:
     return [one for one in report.measurements if labels.items() <= one.labels.items()]
 
@@ -122,7 +159,7 @@ def _chosen(report: Report, labels: Mapping[str, object]) -> list[Measurement]:
 TAKE, SELECT, COPY = "np.take", "torch", "streaming copy"
 SPARSE, ROWWISE = "torch SparseAdam", "FBGEMM row-wise Adagrad"
 GROWN = f"itself, 100,000 to {LARGEST:,} rows, out of the cache"
-PERCENT = "{:.0%}"
+PERCENT, PLUS = "{:.0%}", "{:+.2f}"
 STEP, EXACT = "forward + backward + SparseAdam.step", "the same, update='exact'"
 BAG_STEP, BAG_FORWARD = "forward + backward + row-wise Adagrad", "bag forward, sums of 32"
 IN_TORCH, OUR_OPTIMIZER = "in PyTorch: forward + backward + step", "pyembed.torch optimizer"
@@ -133,6 +170,7 @@ ONE, TWO = "1 thread", "2 threads"
 FIND, ENCODE = {"work": "find", "keys": 20_000_000}, {"work": "encode"}
 TEXT = {"file": "txt"}
 STEP_MEMORY = "memory of a step besides table and state"
+SEEDS = "gensim's mean, in deviations between seeds"
 NEAREST = "the 10 nearest words by usearch's index"
 BATCH = "rows of its batch, at any table up to 3 GB"
 
@@ -252,6 +290,23 @@ TARGETS = (
         "sharding",
         times("TorchRec row-wise", **TRAINING, work="step, row-wise Adagrad"),
         12,
+    ),
+    Target("texts as vectors, worst size", "Model2Vec", "sentences", times("model2vec"), 1),
+    *(
+        Target(f"{what}, words a second", peer, "word2vec", words_a_second(*who), goal, stretch)
+        for what, peer, who, goal, stretch in (
+            ("skip-gram", "gensim", ("skipgram", "gensim"), 4, 6),
+            ("CBOW", "gensim", ("cbow", "gensim"), 3, 4),
+            ("skip-gram of n-grams", "fastText", ("n-grams", "fastText"), 2, None),
+        )
+    ),
+    *(
+        Target(f"{what}, the worst of its scores", SEEDS, "word2vec", quality(*who), -1, style=PLUS)
+        for what, who in (
+            ("skip-gram", ("skipgram", "gensim")),
+            ("CBOW", ("cbow", "gensim")),
+            ("skip-gram of n-grams", ("n-grams", "gensim")),
+        )
     ),
     Target(STEP_MEMORY, BATCH, "memory", memory_in_batches, 1.5, at_most=True),
     Target("lookup", "one-hot matrix product", "onehot", times("one-hot matrix"), 1),

@@ -136,6 +136,7 @@ def made_up():
             measured({"pyembed": 1, name: times}, {"file": "txt"})
             for name, times in (("pandas", 3), ("gensim", 30), ("reading the bytes", 0.4))
         ],
+        "sentences": [measured({"pyembed": 1, "model2vec": 1.2}, {"texts": 32})],
         "onehot": [measured({"pyembed": 1, "one-hot matrix": 99})],
     }
     axes = {"growth": "table", "threads": "threads"}
@@ -151,9 +152,29 @@ def made_up():
     return [
         *parts,
         results.Done("sharding", "ranks", None, False, 1.0, sharding()),
+        results.Done("word2vec", "trained", None, False, 1.0, word2vec()),
         results.Done("memory", "memory", None, False, 1.0, memory),
         results.Done("similar", "similar", None, False, 1.0, similar),
     ]
+
+
+def word2vec():
+    """Trainings by three seeds each; ours of CBOW have one score of two deviations less."""
+    records = []
+    for model in ("skipgram", "cbow", "n-grams"):
+        worse = 0.02 if model == "cbow" else 0.005
+        for trainer, speed, less in (
+            ("pyembed", 5e6, worse),
+            ("pyembed, deterministic", 4e6, 0.5),
+            ("gensim", 1e6, 0.0),
+            ("fastText", 2e6, 0.3),
+        ):
+            outcomes = [
+                {"speed": speed * factor, "scores": (0.6 + off - less, 0.3 + off, 0.2 + off)}
+                for factor, off in ((0.9, -0.01), (1.0, 0.0), (1.1, 0.01))
+            ]
+            records.append({"model": model, "trainer": trainer, "outcomes": outcomes})
+    return report.Report(["model"], [["skipgram"]], records=records)
 
 
 def sharding():
@@ -224,6 +245,19 @@ def test_every_target_stands_in_the_report(tmp_path):
 def test_a_verdict(beside, verdict):
     target = next(one for one in targets.TARGETS if one.beside == beside)
     assert results.verdict(target, results.read(target, made_up())) == verdict
+
+
+def test_what_trainings_come_to():
+    (part,) = (part for part in made_up() if part.job == "word2vec")
+    for model, times, deviations in (("skipgram", 5, -0.5), ("cbow", 5, -2), ("n-grams", 5, -0.5)):
+        assert targets.words_a_second(model, "gensim")(part.report) == {"uniform": times}
+        found = targets.quality(model, "gensim")(part.report)
+        assert found == {"uniform": pytest.approx(deviations)}
+    one_seed = [{**record, "outcomes": record["outcomes"][:1]} for record in part.report.records]
+    assert targets.quality("cbow", "gensim")(report.Report([], [], records=one_seed)) == {}
+    without = [one for one in part.report.records if one["trainer"] != "gensim"]
+    for read in (targets.words_a_second, targets.quality):
+        assert read("cbow", "gensim")(report.Report([], [], records=without)) == {}
 
 
 def test_goals_may_differ_by_distribution_and_have_an_upper_end():
