@@ -22,6 +22,7 @@ import numpy as np
 
 import jobs
 import peers
+import report
 import words
 from data import Array
 from harness import Case, Contestant, Match
@@ -52,9 +53,11 @@ class Outcome:
 
 
 def run(options: Options) -> Report:
-    """Speed and quality; but in a report, which has them apart, how the speed depends on sizes."""
+    """Speed and quality; and how the speed depends on sizes, which a report has apart."""
     beside = _beside(_text(options.smoke), options)
-    return beside if options.report else _stacked(beside, jobs.timed(tables(options), options))
+    if options.report:
+        return beside
+    return report.stacked([beside, jobs.timed(tables(options), options)])
 
 
 def tables(options: Options) -> list[Table]:
@@ -66,47 +69,35 @@ def tables(options: Options) -> list[Table]:
     }
     return [
         *(
-            Table(f"training by {axis}", [_case(model, axis, size, options) for size in values])
+            Table(f"{model} by {axis}", [_case(model, axis, size, options) for size in values])
             for axis, values in sizes.items()
             for model in MODELS
         ),
         *(
-            Table("training by threads", [Case(labels, partial(_by_threads, model, options))])
+            Table(f"{model} by threads", [Case(labels, partial(_by_threads, model, options))])
             for model in MODELS
             for labels in [{"work": model, "swept": "threads"}]
         ),
     ]
 
 
-def _stacked(first: Report, second: Report) -> Report:
-    return Report(
-        first.header,
-        first.rows,
-        [*first.notes, "", *second.text().splitlines()],
-        first.summary,
-        [*first.records, *second.records],
-    )
-
-
 def _beside(path: Path, options: Options) -> Report:
     rows: list[list[str]] = []
     records: list[dict[str, Any]] = []
+    seeds = SEEDS[:1] if options.smoke else SEEDS
     for model in (*MODELS, SUBWORD):
         found = {
-            trainer: [
-                in_fresh_process(train, path, seed, options)
-                for seed in (SEEDS[:1] if options.smoke else SEEDS)
-            ]
+            trainer: [in_fresh_process(train, path, seed, options) for seed in seeds]
             for trainer, train in _trainers(model).items()
         }
         yardstick = np.mean([one.speed for one in found["gensim"]]) if "gensim" in found else None
         for trainer, outcomes in found.items():
             rows.append([model, trainer, *_told(outcomes, yardstick)])
-            record = {"model": model, "trainer": trainer, "seeds": len(outcomes)}
-            records.append({**record, "outcomes": [vars(one) for one in outcomes]})
-    notes = ["Means of three seeds; behind ± the deviation between them."]
-    missing = [peer for peer in ("gensim", "fasttext") if peers.find(peer) is None]
-    return Report(HEADER, rows, [*notes, *peers.missing(missing)], [], records)
+            told = [vars(one) for one in outcomes]
+            records.append({"model": model, "trainer": trainer, "outcomes": told})
+    by = ", ".join(map(str, seeds))
+    note = f"Means of trainings by the seeds {by}; behind ± the deviation between them."
+    return Report(HEADER, rows, [note, *peers.missing(["gensim", "fasttext"])], records=records)
 
 
 def _told(outcomes: list[Outcome], yardstick: float | None) -> list[str]:
@@ -173,7 +164,8 @@ def _gensim(model: str, path: Path, seed: int, options: Options) -> Outcome:
 def _fasttext(model: str, path: Path, _seed: int, options: Options) -> Outcome:
     import fasttext  # which has no seed
 
-    grams = (3, 6, _buckets(options)) if model == SUBWORD else (0, 0, 0)
+    grams = {"minn": 3, "maxn": 6, "bucket": _buckets(options)}
+    none = dict.fromkeys(grams, 0)
     began = time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):
         trained = fasttext.train_unsupervised(
@@ -184,10 +176,8 @@ def _fasttext(model: str, path: Path, _seed: int, options: Options) -> Outcome:
             epoch=EPOCHS,
             lr=0.025,
             thread=options.threads,
-            minn=grams[0],
-            maxn=grams[1],
-            bucket=grams[2],
             verbose=0,
+            **(grams if model == SUBWORD else none),
         )
     seconds = time.perf_counter() - began
     found = trained.get_words()

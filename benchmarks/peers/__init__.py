@@ -79,7 +79,8 @@ def version(name: str) -> str | None:
     """A peer's version, or None if it is not installed or does not load."""
     if name == "keras":
         return keras_parent.version()
-    return getattr(find(name), "__version__", None)
+    module = find(name)
+    return None if module is None else getattr(module, "__version__", "installed")
 
 
 def versions() -> dict[str, str | None]:
