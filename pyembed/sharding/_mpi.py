@@ -12,7 +12,9 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from pyembed.sharding import _mpi_hooks
-from pyembed.sharding.communicator import row_bytes
+from pyembed.sharding.communicator import check_process, row_bytes
+
+_Begun: TypeAlias = tuple[MPI.Request, Any, Any]  # and what it sends and receives
 
 
 class MPICommunicator:
@@ -27,7 +29,7 @@ class MPICommunicator:
 
     def counts(self, sent: NDArray[np.int64]) -> NDArray[np.int64]:
         """Exchange one number with each rank."""
-        self._check_process()
+        check_process(self._process, self.rank)
         received = np.empty_like(sent)
         self._comm.Alltoall(sent, received)
         return received
@@ -40,7 +42,7 @@ class MPICommunicator:
         received: NDArray[np.int64],
     ) -> None:
         """Exchange rows with each rank."""
-        self._check_process()
+        check_process(self._process, self.rank)
         if row_bytes(rows) > 0:
             self._comm.Alltoallv(_message(rows, counts), _message(out, received))
 
@@ -52,7 +54,7 @@ class MPICommunicator:
         received: NDArray[np.int64],
     ) -> Callable[[], Any]:
         """Begin to exchange rows of at least one element; return what waits for the end."""
-        self._check_process()
+        check_process(self._process, self.rank)
         sent, came = _message(rows, counts), _message(out, received)
         request = self._comm.Ialltoallv(sent, came)
         # Nobody need wait for it: its memory must stay until it is done.
@@ -60,15 +62,6 @@ class MPICommunicator:
         self._begun.append((request, sent, came))
         wait: Callable[[], Any] = request.Wait
         return wait
-
-    def _check_process(self) -> None:
-        if os.getpid() != self._process:
-            raise RuntimeError(
-                f"this process was forked from rank {self.rank}: MPI does not work in it"
-            )
-
-
-_Begun: TypeAlias = tuple[MPI.Request, Any, Any]
 
 
 def adapted(comm: MPI.Comm) -> MPICommunicator:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from pyembed.sharding.communicator import row_bytes
+from pyembed.sharding.communicator import check_process, row_bytes
 
 
 class TorchCommunicator:
@@ -27,7 +27,7 @@ class TorchCommunicator:
 
     def counts(self, sent: NDArray[np.int64]) -> NDArray[np.int64]:
         """Exchange one number with each rank."""
-        self._check_process()
+        check_process(self._process, self.rank)
         received = np.empty_like(sent)
         dist.all_to_all_single(_tensor(received), _tensor(sent), group=self._group)
         return received
@@ -50,18 +50,12 @@ class TorchCommunicator:
         received: NDArray[np.int64],
     ) -> Callable[[], object]:
         """Begin to exchange rows; return what waits for the end."""
-        self._check_process()
-        tensors = _tensor(out), _tensor(rows)  # torch keeps them until then
+        check_process(self._process, self.rank)
+        tensors = _tensor(out), _tensor(rows)  # which the work keeps
         splits = received.tolist(), counts.tolist()
         work: Any = dist.all_to_all_single(*tensors, *splits, self._group, async_op=True)
         wait: Callable[[], object] = work.wait
         return wait
-
-    def _check_process(self) -> None:
-        if os.getpid() != self._process:
-            raise RuntimeError(
-                f"this process was forked from rank {self.rank}: its group does not work in it"
-            )
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from typing import Any, Protocol, runtime_checkable
 
@@ -96,6 +97,14 @@ def adapted(comm: Any) -> Communicator:
             "or have the members of pyembed.sharding.Communicator: rank, size, counts, alltoallv"
         )
     return comm
+
+
+def check_process(process: int, rank: int) -> None:
+    """Raise RuntimeError in a process that was forked from the one with this number."""
+    if os.getpid() != process:
+        raise RuntimeError(
+            f"this process was forked from rank {rank}: what connects the ranks does not work in it"
+        )
 
 
 def row_bytes(rows: NDArray[Any]) -> int:
