@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from shares import Share, obey, start_rows
 WORLD = MPI.COMM_WORLD
 PIECE = 1 << 16  # rows that are filled at a time
 MESSAGES = 200
+NAP = 1e-3  # seconds between two looks for an order
 
 
 class Rank:
@@ -113,8 +115,12 @@ class Rank:
 
 
 def next_line() -> str:
-    """What rank 0 reads."""
-    line: str = WORLD.bcast(sys.stdin.readline() if WORLD.rank == 0 else None)
+    """What rank 0 reads; ranks that wait for it sleep, so that others may have their processors."""
+    read = sys.stdin.readline() if WORLD.rank == 0 else None
+    there = WORLD.Ibarrier()
+    while not there.Test():
+        time.sleep(NAP)
+    line: str = WORLD.bcast(read)
     return line
 
 
