@@ -21,11 +21,13 @@ struct BackwardCall {
     Pooling pooling;
     const T* weights;        // (ids,) or null
     Rows<const T> gradient;  // (bags, D)
+    const T* const* places;  // (bags,): where its rows lie instead, or null
     double scale;
     bool by_frequency;           // each id's gradient is divided by how often its row stands in ids
     Dropout dropout;             // its scale is in `scale`
     const Position<T>* winners;  // (bags, D): the position of its bag that gave each element, or null
 
+    const T* row(i64 bag) const { return places != nullptr ? places[bag] : gradient.row(bag); }
     bool is_by_id() const { return weights != nullptr || by_frequency || winners != nullptr; }
     i64 sources() const {
         if (ids.count == 0) return 0;  // however many bags there are

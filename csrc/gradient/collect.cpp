@@ -105,7 +105,7 @@ void point_at_sources(const BackwardCall<T>& call, i64 bag, const CallSummands<T
     const bool by_id = call.is_by_id();
     const i64 first = by_id ? call.bags.begin(bag) : bag;
     const i64 last = by_id ? call.bags.end(bag) : bag + 1;
-    std::fill(to.sources + first, to.sources + last, call.gradient.row(bag));
+    std::fill(to.sources + first, to.sources + last, call.row(bag));
 }
 
 }  // namespace

@@ -8,21 +8,23 @@
 
 namespace pyembed {
 
-// rows (count,), out (count, D): the gradient of each id that has a row, in order of position
+// rows (count,), out (count, D): the first `count` summands
 template <class T>
-void expand(const Summands<T>& summands, i64* rows, T* out);
+void expand(const Summands<T>& summands, i64 count, i64* rows, T* out);
 
 // The gradient with each row once: its rows are counted first, so that the caller can make the arrays.
 template <class T>
 class Coalesced {
   public:
-    explicit Coalesced(const Segments<T>& segments);
+    // Of the segments that start before pair `stop`.
+    Coalesced(const Segments<T>& segments, i64 stop);
     i64 count() const { return first_of_block_.back(); }
     // rows (count,) ascending, out (count, D)
     void write(i64* rows, T* out) const;
 
   private:
     const Segments<T>& segments_;
+    i64 stop_;
     std::vector<i64> first_of_block_;  // the number of segments before each block of pairs, and of all
 };
 

@@ -27,7 +27,12 @@ class Segments {
     // Deals the segments to a team: f(view, begin, end, scratch, member) for blocks of pairs; scratch (dim,).
     template <class F>
     void for_each_block(F f) const {
-        parallel_blocks(view_.summands.count, block, threads_, [&](i64 begin, i64 end, int member) {
+        for_each_block(view_.summands.count, f);
+    }
+    // Those that start before pair `stop`.
+    template <class F>
+    void for_each_block(i64 stop, F f) const {
+        parallel_blocks(stop, block, threads_, [&](i64 begin, i64 end, int member) {
             f(view_, begin, end, scratch_.template as<T>() + member * scratch_stride(dim()), member);
         });
     }

@@ -21,18 +21,18 @@ i64 Summands<T>::reserve(const std::vector<BackwardCall<T>>& calls) {
     i64 sources = 0;
     bool any_coefficients = false;
     bool any_winners = false;
-    bool by_id = false;
+    bool scattered = false;
     for (const auto& call : calls) {
         count_ += call.ids.count;
         sources += call.sources();
         any_coefficients = any_coefficients || call.has_coefficients();
         any_winners = any_winners || call.winners != nullptr;
-        by_id = by_id || call.is_by_id();
+        scattered = scattered || call.is_by_id() || call.places != nullptr;
         dim_ = call.gradient.dim;
     }
     if (!calls.empty()) base_ = calls[0].gradient;
     pairs_ = Buffer::of<u64>(count_);
-    if (calls.size() != 1 || by_id) sources_ = Buffer::of<const T*>(sources);
+    if (calls.size() != 1 || scattered) sources_ = Buffer::of<const T*>(sources);
     if (any_coefficients) coefs_ = Buffer::of<T>(sources);
     if (any_winners) {
         winners_ = Buffer::of<const Position<T>*>(sources);

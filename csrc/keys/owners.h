@@ -36,6 +36,8 @@ class Owners {
         const u64 turn = ranks_ == 1 ? 0 : place >> local_bits_;
         return static_cast<i64>(turn == ranks_ - 1 ? rank_ : turn + (turn >= rank_ ? 1 : 0));
     }
+    // From this place on, rows are those of `rank` itself.
+    i64 own_begin() const { return ranks_ == 1 ? 0 : static_cast<i64>((ranks_ - 1) << local_bits_); }
     i64 local_row(u64 place) const { return static_cast<i64>(place & ((u64{1} << local_bits_) - 1)); }
     // Above all places.
     u64 end() const {

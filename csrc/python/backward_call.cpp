@@ -1,5 +1,6 @@
 #include "python/backward_call.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "lookup/lookup.h"
@@ -22,10 +23,28 @@ BoundCall::BoundCall(IdsArgument ids, BagsArgument bags, bool pooled, Pooling po
         auto per_sample = weights_argument<T>(weights, "per_sample_weights", ids_, pooling);
         gradient_ = std::move(rows.array);
         weights_ = std::move(per_sample.array);
-        call_ = BackwardCall<T>{ids_.ids,        bags_->bags,  pooling, per_sample.data, rows.rows,
-                                dropout.scale(), by_frequency, dropout, nullptr};
+        call_ = BackwardCall<T>{ids_.ids, bags_->bags,     pooling,      per_sample.data, rows.rows,
+                                nullptr,  dropout.scale(), by_frequency, dropout,         nullptr};
     });
 }
+
+template <class T>
+BoundCall::BoundCall(IdsArgument ids, PlacedRows<T> rows, i64 dim, const std::vector<const BoundCall*>& of)
+    : ids_(std::move(ids)),
+      bags_(std::make_shared<const BagsArgument>(each_alone(ids_))),
+      gradient_name_("grad_output"),
+      gradient_(py::none()),
+      weights_(py::none()) {
+    for (const BoundCall* call : of) borrowed_.push_back(*call);
+    const auto placed = std::make_shared<const PlacedRows<T>>(std::move(rows));
+    call_ = BackwardCall<T>{
+        ids_.ids,         bags_->bags, Pooling::sum, nullptr, {nullptr, placed->count(), dim, dim},
+        placed->places(), 1.0,         false,        {},      nullptr};
+    placed_ = placed;
+}
+#define PYEMBED_PLACED_CALL(T) \
+    template BoundCall::BoundCall(IdsArgument, PlacedRows<T>, i64, const std::vector<const BoundCall*>&);
+PYEMBED_FOR_ARITHMETIC(PYEMBED_PLACED_CALL)
 
 void BoundCall::find_winners(const Table& table) {
     const TableView view = table.view();
@@ -60,7 +79,14 @@ BoundCall BoundCall::scaled(double factor) const {
 }
 
 bool BoundCall::reads(const Written& written) const {
-    return written.overlaps(gradient_) || written.overlaps(ids_.array) || written.overlaps(weights_);
+    return written.overlaps(gradient_) || written.overlaps(ids_.array) || written.overlaps(weights_) ||
+           borrows(written);
+}
+
+bool BoundCall::borrows(const Written& written) const {
+    return std::any_of(borrowed_.begin(), borrowed_.end(), [&](const BoundCall& call) {
+        return written.overlaps(call.gradient_) || call.borrows(written);
+    });
 }
 
 BoundCall BoundCall::apart_from(const Written& written) const {
@@ -73,9 +99,19 @@ BoundCall BoundCall::apart_from(const Written& written) const {
                 call.ids = apart.ids_.ids;
             }
             if (written.overlaps(gradient_)) {
-                const auto rows = input_rows<T>(gradient_.attr("copy")(), "", shape_of(gradient_));
+                const auto rows = input_rows<T>(gradient_.attr("copy")(), "",
+                                                shape_of(py::reinterpret_borrow<py::array>(gradient_)));
                 apart.gradient_ = rows.array;
                 call.gradient = rows.rows;
+            }
+            if (borrows(written)) {
+                const i64 dim = call.gradient.dim;
+                const auto rows = new_rows<T>({call.gradient.rows, dim});
+                for (i64 i = 0; i < call.gradient.rows; ++i) std::copy_n(call.row(i), dim, rows.rows.row(i));
+                apart.gradient_ = rows.array;
+                apart.borrowed_.clear();
+                call.gradient = read_only(rows.rows);
+                call.places = nullptr;
             }
             if (written.overlaps(weights_)) {
                 const auto weights = weights_argument<T>(weights_.attr("copy")(), "", ids_, Pooling::sum);
@@ -108,6 +144,7 @@ void BoundCall::refuse_overlap_with(const py::array& written, const char* name) 
     refuse_overlap(written, name, gradient_, gradient_name_.c_str());
     refuse_overlap(written, name, ids_.array, "ids");
     refuse_overlap(written, name, weights_, "per_sample_weights");
+    for (const BoundCall& call : borrowed_) call.refuse_overlap_with(written, name);
 }
 
 }  // namespace pyembed

@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "gradient/backward_call.h"
+#include "gradient/placed_rows.h"
 #include "optimizers/step.h"
 #include "python/arguments.h"
 
@@ -18,6 +19,10 @@ class BoundCall {
     BoundCall(IdsArgument ids, BagsArgument bags, bool pooled, Pooling pooling, py::handle gradient,
               const std::string& gradient_name, py::handle weights, i64 dim, const std::string& dtype,
               bool by_frequency, const Dropout& dropout);
+
+    // Of rows that are where they are, in what is made here or what `of` borrow.
+    template <class T>
+    BoundCall(IdsArgument ids, PlacedRows<T> rows, i64 dim, const std::vector<const BoundCall*>& of);
 
     // Finds what max pooling chose, in the table as it is. Raises IndexError where an id is bad.
     void find_winners(const Table& table);
@@ -47,11 +52,16 @@ class BoundCall {
     }
 
   private:
+    // Whether that is to be written which it reads where it lies.
+    bool borrows(const Written& written) const;
+
     IdsArgument ids_;
     std::shared_ptr<const BagsArgument> bags_;
     std::string gradient_name_;
-    py::array gradient_;
-    py::object weights_;  // or None
+    py::object gradient_;                 // or None, where rows lie apart
+    py::object weights_;                  // or None
+    std::vector<BoundCall> borrowed_;     // those whose rows this one reads where they lie
+    std::shared_ptr<const void> placed_;  // where that is
     std::shared_ptr<const Buffer> winners_;
     AnyArithmetic::of<BackwardCall> call_;
 };

@@ -1,6 +1,7 @@
 // Gradients by themselves: expanded, coalesced, or added to an array.
 #include "gradient/gradient.h"
 
+#include "gradient/placed_rows.h"
 #include "python/array_storage.h"
 #include "python/backward_call.h"
 #include "python/bind.h"
@@ -17,7 +18,7 @@ struct Target {
     const Owners* owners = nullptr;
 
     static Target of(const Table& table) { return {&table, table.view().policy}; }
-    static Target of(i64 rows) { return {nullptr, {rows}}; }
+    static Target of(const IdPolicy& policy) { return {nullptr, policy}; }
     static Target of(const BoundOwners& given) { return {nullptr, given.policy, &given.owners}; }
 };
 
@@ -64,7 +65,7 @@ py::tuple ids_and_values(i64 count, i64 dim, Fill fill) {
 template <class T>
 py::tuple coalesced(const Target& target, const Calls& calls) {
     const auto segments = sort(collect<T>(target, calls));
-    const Coalesced<T> rows(*segments);
+    const Coalesced<T> rows(*segments, segments->view().summands.count);
     return ids_and_values<T>(rows.count(), segments->dim(),
                              [&](i64* ids, T* values) { rows.write(ids, values); });
 }
@@ -75,21 +76,12 @@ auto in_arithmetic_of(const AnyRows& rows, F f) {
     return std::visit([&](auto r) { return f(Compute<ElementOf<decltype(r)>>{}); }, rows);
 }
 
-// In order of position, or of the rows' owners first.
+// In order of position.
 template <class T>
 py::tuple expanded(const Target& target, const Calls& calls) {
-    Summands<T> summands = collect<T>(target, calls);
-    if (target.owners != nullptr) {
-        const NoGil no_gil;
-        summands.sort_by_owner(*target.owners);
-    }
+    const Summands<T> summands = collect<T>(target, calls);
     return ids_and_values<T>(summands.count(), summands.dim(),
-                             [&](i64* ids, T* values) { expand(summands, ids, values); });
-}
-
-template <class T>
-py::tuple no_rows(i64 dim) {
-    return ids_and_values<T>(0, dim, [](i64*, T*) {});
+                             [&](i64* ids, T* values) { expand(summands, summands.count(), ids, values); });
 }
 
 py::tuple expand_calls(const Table& table, const Calls& calls) {
@@ -102,47 +94,91 @@ py::tuple coalesce_calls(const Table& table, const Calls& calls) {
                             [&](auto zero) { return coalesced<decltype(zero)>(Target::of(table), calls); });
 }
 
-// (ids, values, counts (ranks,)): ids that are places become local rows, of which each rank has so many.
-py::tuple by_owner(const BoundOwners& of, py::tuple ids_and_values) {
-    const auto ids = ids_and_values[0].cast<py::array_t<i64>>();
-    py::array_t<i64> counts(of.owners.ranks());
-    std::fill_n(counts.mutable_data(), of.owners.ranks(), i64{0});
-    i64* const rows = const_cast<i64*>(ids.data());
-    i64* const count_of_rank = counts.mutable_data();
-    for (i64 i = 0; i < ids.size(); ++i) {
-        const u64 place = static_cast<u64>(rows[i]);
-        ++count_of_rank[of.owners.owner_of_place(place)];
-        rows[i] = of.owners.local_row(place);
-    }
-    return py::make_tuple(ids_and_values[0], ids_and_values[1], std::move(counts));
+// The rows of a gradient from `first` on.
+template <class T, class Gradient>
+PlacedRows<T> place(const Gradient& gradient, i64 first) {
+    const NoGil no_gil;
+    return PlacedRows<T>(gradient, first);
 }
 
-// find returns ids that are places, and values, in the arithmetic of the number that it is given.
+// Counts rows, which are places, with their owners, and makes them local rows.
+void deal(const Owners& owners, i64* rows, i64 n, i64* counts) {
+    for (i64 i = 0; i < n; ++i) {
+        const u64 place = static_cast<u64>(rows[i]);
+        ++counts[owners.owner_of_place(place)];
+        rows[i] = owners.local_row(place);
+    }
+}
+
+// What is found of a gradient by the rows' owners: (ids, values, counts (ranks,), call). Other ranks' local
+// rows and their values, and a call of what is this rank's own, which counts in `counts`, too.
+template <class T, class Write>
+py::tuple by_owner(const BoundOwners& of, const Calls& calls, i64 count, i64 dim, Write write,
+                   PlacedRows<T> own) {
+    py::array_t<i64> counts(of.owners.ranks());
+    i64* const count_of_rank = counts.mutable_data();
+    std::fill_n(count_of_rank, of.owners.ranks(), i64{0});
+    const auto sent = ids_and_values<T>(count, dim, [&](i64* ids, T* values) {
+        write(ids, values);
+        deal(of.owners, ids, count, count_of_rank);
+    });
+    py::array own_rows = new_numbers({own.count()});
+    i64* const rows = static_cast<i64*>(own_rows.mutable_data());
+    std::copy_n(own.rows(), own.count(), rows);
+    deal(of.owners, rows, own.count(), count_of_rank);
+    return py::make_tuple(sent[0], sent[1], std::move(counts),
+                          BoundCall(ids_argument(own_rows), std::move(own), dim, calls));
+}
+
+// Returns find(T{}), where T is the arithmetic of that dtype; throws where a call has rows of another length.
 template <class Find>
-py::tuple found_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim,
-                         Find find) {
+py::tuple found_in(const std::string& dtype, const Calls& calls, i64 dim, Find find) {
     py::tuple found;
     for (const BoundCall* call : calls) call->check_dim(dim);
-    with_arithmetic(dtype,
-                    [&](auto zero) { found = calls.empty() ? no_rows<decltype(zero)>(dim) : find(zero); });
-    return by_owner(of, std::move(found));
+    with_arithmetic(dtype, [&](auto zero) { found = find(zero); });
+    return found;
 }
 
 // With each row once, sorted by owner and then by row.
 py::tuple coalesce_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
-    return found_by_owner(of, calls, dtype, dim,
-                          [&](auto zero) { return coalesced<decltype(zero)>(Target::of(of), calls); });
+    return found_in(dtype, calls, dim, [&](auto zero) {
+        using T = decltype(zero);
+        const auto segments = sort(collect<T>(Target::of(of), calls));
+        const i64 first = segments->view().summands.first_of(of.owners.own_begin());
+        const Coalesced<T> sent(*segments, first);
+        const auto write = [&](i64* ids, T* values) { sent.write(ids, values); };
+        return by_owner<T>(of, calls, sent.count(), dim, write, place<T>(*segments, first));
+    });
 }
 
 // With each summand, sorted by owner, in order of position.
 py::tuple expand_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
-    return found_by_owner(of, calls, dtype, dim,
-                          [&](auto zero) { return expanded<decltype(zero)>(Target::of(of), calls); });
+    return found_in(dtype, calls, dim, [&](auto zero) {
+        using T = decltype(zero);
+        Summands<T> summands = collect<T>(Target::of(of), calls);
+        {
+            const NoGil no_gil;
+            summands.sort_by_owner(of.owners);
+        }
+        const i64 first = summands.view().first_of(of.owners.own_begin());
+        const auto write = [&](i64* ids, T* values) { expand(summands, first, ids, values); };
+        return by_owner<T>(of, calls, first, dim, write, place<T>(summands, first));
+    });
+}
+
+// Of a table whose rows are elsewhere, in the order of the rows, or of position.
+py::tuple coalesce_elsewhere(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
+    return found_in(dtype, calls, dim,
+                    [&](auto zero) { return coalesced<decltype(zero)>(Target::of(of.policy), calls); });
+}
+py::tuple expand_elsewhere(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
+    return found_in(dtype, calls, dim,
+                    [&](auto zero) { return expanded<decltype(zero)>(Target::of(of.policy), calls); });
 }
 
 py::tuple coalesce_rows(const BoundCall& call, i64 rows) {
     return call.in_arithmetic(
-        [&](auto zero) { return coalesced<decltype(zero)>(Target::of(rows), {&call}); });
+        [&](auto zero) { return coalesced<decltype(zero)>(Target::of(IdPolicy{rows}), {&call}); });
 }
 
 // dst (+)= the gradient of the calls, of which nothing is written before all ids are known good.
@@ -196,7 +232,7 @@ void scatter_add(py::handle dst_object, py::handle ids, py::handle rows, const s
             using T = ElementOf<decltype(dst)>;
             const BoundCall call = plain_call(ids, rows, dst.dim, Element<T>::name, "rows");
             call.refuse_overlap_with(py::reinterpret_borrow<py::array>(dst_object), "dst");
-            sum_into(Target::of(dst.rows), {&call}, true, method == "atomic", dst);
+            sum_into(Target::of(IdPolicy{dst.rows}), {&call}, true, method == "atomic", dst);
         },
         matrix_argument(dst_object, "dst", true));
 }
@@ -216,6 +252,10 @@ void bind_gradient(py::module_& module) {
     module.def("coalesce_by_owner", coalesce_by_owner, py::arg("owners"), py::arg("calls"), py::arg("dtype"),
                py::arg("dim"));
     module.def("expand_by_owner", expand_by_owner, py::arg("owners"), py::arg("calls"), py::arg("dtype"),
+               py::arg("dim"));
+    module.def("coalesce_elsewhere", coalesce_elsewhere, py::arg("owners"), py::arg("calls"),
+               py::arg("dtype"), py::arg("dim"));
+    module.def("expand_elsewhere", expand_elsewhere, py::arg("owners"), py::arg("calls"), py::arg("dtype"),
                py::arg("dim"));
     module.def("coalesce_rows", coalesce_rows, py::arg("call"), py::arg("rows"));
     module.def("scatter_add", scatter_add, py::arg("dst"), py::arg("ids"), py::arg("rows"),

@@ -17,7 +17,7 @@ from pyembed.sharding.table import AnyTable, ShardedTable
 _NONE = -1  # in the place of a count: no gradient, where 0 is an empty one
 
 Calls: TypeAlias = dict[AnyTable, list[BackwardCall]]
-Sent: TypeAlias = tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]
+Sent: TypeAlias = tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64], BackwardCall]
 
 
 def received(comm: Communicator, calls: Callable[[], Calls], tables: Sequence[AnyTable]) -> Calls:
@@ -97,12 +97,8 @@ def _received_of(
     if (counts == _NONE).all():
         return None
     comm = table.comm
-    if sent is None:
-        nothing = np.zeros(comm.size, np.int64)
-        sent = np.empty(0, np.int64), np.empty((0, table.dim), table.dtype), nothing
-    rows, own_rows = agreement.apart(comm, sent[0], sent[2])
-    values, own_values = agreement.apart(comm, sent[1], sent[2])
-    going = agreement.of_others(comm, sent[2])
+    rows, values, own_counts, own = sent or table.by_owner([])
+    going = agreement.of_others(comm, own_counts)
     coming = agreement.of_others(comm, np.maximum(counts, 0))
     total = int(coming.sum())
     came_rows = _core.empty((total,), "int64")
@@ -111,9 +107,9 @@ def _received_of(
     comm.alltoallv(values, going, came_values, coming)
     calls = []
     for rank, (end, n) in enumerate(zip(np.cumsum(coming), coming, strict=True)):
-        part = own_rows, own_values
-        if rank != comm.rank:
-            part = came_rows[end - n : end], came_values[end - n : end]
-        if counts[rank] != _NONE:
-            calls.append(BackwardCall(*part, table.dim, table.dtype))
+        if counts[rank] == _NONE:
+            continue
+        part = came_rows[end - n : end], came_values[end - n : end]
+        is_own = rank == comm.rank
+        calls.append(own if is_own else BackwardCall(*part, table.dim, table.dtype))
     return calls

@@ -63,7 +63,6 @@ class ShardedTable:
         where = self.comm.size, self.comm.rank
         self.owners = _core.Owners(rows, *where, *options)
         self._strict_owners = _core.Owners(rows, *where)
-        self._in_order = _core.Owners(rows, 1, 0, *options)
 
     @classmethod
     def create(
@@ -172,11 +171,11 @@ class ShardedTable:
 
     def expanded(self, calls: Sequence[BackwardCall]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Return the row and the values of each summand of this rank's own gradient."""
-        return _core.expand_by_owner(self._in_order, calls, self.dtype, self.dim)[:2]
+        return _core.expand_elsewhere(self.owners, calls, self.dtype, self.dim)
 
     def coalesced(self, calls: Sequence[BackwardCall]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Return the rows of this rank's own gradient, ascending, and their summed values."""
-        return _core.coalesce_by_owner(self._in_order, calls, self.dtype, self.dim)[:2]
+        return _core.coalesce_elsewhere(self.owners, calls, self.dtype, self.dim)
 
     def to_dense(self, *given: Any) -> NoReturn:
         """There is no array of all rows."""
@@ -187,10 +186,17 @@ class ShardedTable:
 
     def by_owner(
         self, calls: Sequence[BackwardCall]
-    ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
-        """Return what each rank gets of this rank's gradient: its rows there, values, counts.
+    ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64], BackwardCall]:
+        """Return what each rank gets of this rank's gradient.
 
-        By rank, but last of all what is this rank's own.
+        Returns
+        -------
+        rows, values : ndarray
+            By rank, without this rank's own: the numbers of the rows there.
+        counts : ndarray of int64, shape (size,)
+            How many rows each rank gets, this one too.
+        own : BackwardCall
+            What this one keeps, which reads the calls' rows where they lie.
         """
         of = _core.coalesce_by_owner if self.sum_by == "rank" else _core.expand_by_owner
         return of(self.owners, calls, self.dtype, self.dim)

@@ -100,7 +100,11 @@ def test_gradients_by_owner(data, rows, ranks):
     ):
         whole, summands = of(table, [call, call])
         order = np.argsort(turn(whole, ranks, rank), kind="stable")
-        found, sent, counts = by_owner(owners, [call, call], "float64", 3)
+        order, own_order = np.split(order, [np.count_nonzero(whole % ranks != rank)])
+        found, sent, counts, own = by_owner(owners, [call, call], "float64", 3)
         np.testing.assert_array_equal(found, whole[order] // ranks)
         np.testing.assert_array_equal(sent, summands[order])
         np.testing.assert_array_equal(counts, np.bincount(whole % ranks, minlength=ranks))
+        own_rows, own_values = _core.expand(table, [own])
+        np.testing.assert_array_equal(own_rows, whole[own_order] // ranks)
+        np.testing.assert_array_equal(own_values, summands[own_order])
