@@ -90,6 +90,13 @@ class Lookup:
         dropout: float = 0.0,
         key: int = 0,
     ) -> NDArray[Any]: ...
+    def gather_beside(
+        self,
+        positions: ArrayLike,
+        others: NDArray[Any],
+        ids: ArrayLike,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]: ...
     def call(
         self,
         ids: ArrayLike,

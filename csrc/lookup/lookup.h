@@ -17,6 +17,12 @@ template <class E>
 std::optional<BadId> gather(const LiveRows<E>& table, const Ids& ids, const IdPolicy& policy,
                             const Dropout& dropout, Rows<Compute<E>> out);
 
+// out (positions, D) = the rows at `positions` of those that lie in `others` and, behind them, the rows of
+// `ids` in the table; zeros for positions past the last. Ids are rows: all others are bad.
+template <class E>
+std::optional<BadId> gather_beside(const LiveRows<E>& table, const Ids& ids, const Rows<const E>& others,
+                                   const Ids& positions, Rows<Compute<E>> out);
+
 // out (bags, D) = the pooled rows of each bag; weights (ids,) or null; where the mode selects, winners (bags,
 // D) or null: the position within the bag that gave each element, -1 where the bag has no row
 template <class E>

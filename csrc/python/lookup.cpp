@@ -143,6 +143,34 @@ class Lookup {
         return gather_from(Source::of(table_, false), ids, offsets, weights, py::none(), {dropout, key});
     }
 
+    // Of rows of which some came from elsewhere: `positions` count those, and then the table's rows `ids`.
+    py::array gather_beside(py::handle positions_object, py::handle others_object, py::handle ids_object,
+                            py::handle out) const {
+        const Source source = Source::of(table_, false);
+        const IdsArgument positions = ids_argument(positions_object, "positions");
+        const IdsArgument ids = ids_argument(ids_object);
+        const AnyRows others = matrix_argument(others_object, "others", false);
+        return std::visit(
+            [&](auto rows) -> py::array {
+                using E = ElementOf<decltype(rows)>;
+                const auto* const came = std::get_if<Rows<E>>(&others);
+                if (came == nullptr || came->dim != rows.dim)
+                    throw py::value_error("others must be rows like those of the table");
+                Shape shape = positions.shape();
+                shape.push_back(rows.dim);
+                const auto output = output_or_new<Compute<E>>(out, shape, source, positions);
+                refuse_overlap(output.array, "out", others_object, "others");
+                refuse_overlap(output.array, "out", ids.array, "ids");
+                const auto bad = source.read<E>(ids.ids, source.policy, [&](const LiveRows<E>& live) {
+                    return pyembed::gather_beside<E>(live, ids.ids, read_only(*came), positions.ids,
+                                                     output.rows);
+                });
+                if (bad) raise_bad_id(*bad, ids.shape(), source.policy.rows);
+                return output.array;
+            },
+            source.rows);
+    }
+
     // Raise what `gather`, `call` and `weight_gradient` do, but for what ids are: for rows that are
     // elsewhere.
     void check_gather(py::handle ids_object, py::handle offsets, py::handle weights, py::handle out) const {
@@ -263,6 +291,8 @@ void bind_lookup(py::module_& module) {
              py::arg("out") = py::none())
         .def("gather_as_is", &Lookup::gather_as_is, py::arg("ids"), py::arg("offsets") = py::none(),
              py::arg("per_sample_weights") = py::none(), py::arg("dropout") = 0.0, py::arg("key") = 0)
+        .def("gather_beside", &Lookup::gather_beside, py::arg("positions"), py::arg("others"), py::arg("ids"),
+             py::arg("out") = py::none())
         .def("call", &Lookup::call, py::arg("ids"), py::arg("grad_output"), py::arg("offsets") = py::none(),
              py::arg("per_sample_weights") = py::none())
         .def("call_dropping", &Lookup::call_dropping, py::arg("ids"), py::arg("grad_output"),

@@ -30,7 +30,7 @@ class _Asked:
     positions: NDArray[np.int64]  # of ids' shape: in `rows`
     wanted: NDArray[np.int64]  # rows of the ranks' parts, by rank, and last of this rank's own
     counts: NDArray[np.int64]
-    rows: NDArray[Any]  # where they will come
+    rows: NDArray[Any]  # where they will come; those that are here too, if they are pooled
     owners: _core.Owners  # by whose rule ids were read
     own: NDArray[np.int64] = dataclasses.field(init=False)  # of `wanted`, those that are here
     local: NDArray[np.int64] = dataclasses.field(init=False)  # rows of its part, for other ranks
@@ -39,11 +39,37 @@ class _Asked:
     wait: Callable[[], Any] | None = None  # until `local` is there
 
 
+@dataclasses.dataclass(frozen=True)
+class _Beside:
+    """What looks rows up of which some came, and the others are here."""
+
+    rows: _core.Lookup  # of those that are here
+    came: NDArray[Any]
+    own: NDArray[np.int64]
+
+    def gather(
+        self,
+        positions: NDArray[np.int64],
+        offsets: ArrayLike | None = None,
+        per_sample_weights: ArrayLike | None = None,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Return the rows at `positions` of all of them: those that came stand first.
+
+        The bag's arguments are None, as `check_gather` found.
+        """
+        return self.rows.gather_beside(positions, self.came, self.own, out)
+
+
+_Source: TypeAlias = _core.Lookup | _Beside
+
+
 class ShardedLookup:
     """What `Lookup` is, for a sharded table: collective, but for `call` where no rows are needed.
 
     The distinct rows of a batch are fetched from their ranks into a small table, and are looked up
-    there: pooling, weights and gradients are those of any table.
+    there: pooling, weights and gradients are those of any table. Where rows are not pooled, this
+    rank's own are read where they are.
     """
 
     def __init__(
@@ -151,6 +177,7 @@ class ShardedLookup:
         positions, small = self._fetched(
             ids, self._rows.gather_as_is, lambda: self._part.check_call(ids, grad_output, *bag)
         )
+        assert isinstance(small, _core.Lookup)  # which pooled rows have
         return small.call(positions, grad_output, *bag).with_ids(ids)
 
     def call_dropping(
@@ -173,6 +200,7 @@ class ShardedLookup:
             self._rows.gather_as_is,
             lambda: self._part.check_weight_gradient(ids, grad_output, *bag),
         )
+        assert isinstance(small, _core.Lookup)
         return small.weight_gradient(positions, grad_output, *bag)
 
     def check_call(self, ids: ArrayLike, grad_output: ArrayLike, *bag: Any) -> None:
@@ -212,7 +240,7 @@ class ShardedLookup:
         read: Callable[[NDArray[np.int64]], NDArray[Any]],
         check: Callable[[], None],
         dropping: tuple[float, int] = (0.0, 0),
-    ) -> tuple[NDArray[np.int64], _core.Lookup]:
+    ) -> tuple[NDArray[np.int64], _Source]:
         """Return a lookup in a table of the rows of ids, and where in that each of them is.
 
         `read` reads rows that are here; `check` raises where the other arguments are not fit.
@@ -232,7 +260,8 @@ class ShardedLookup:
         positions, wanted, counts = table.owners.partition(
             ids, self.mode is not None, *dropping, asks_for_dropped
         )
-        rows = _core.empty((len(wanted), table.dim), table.dtype)
+        here = 0 if self.mode is not None else int(counts[table.comm.rank])
+        rows = _core.empty((len(wanted) - here, table.dim), table.dtype)
         return _Asked(positions, wanted, counts, rows, table.owners)
 
     def _sent(
@@ -258,19 +287,23 @@ class ShardedLookup:
 
     def _came(
         self, asked: _Asked, read: Callable[[NDArray[np.int64]], NDArray[Any]]
-    ) -> tuple[NDArray[np.int64], _core.Lookup]:
+    ) -> tuple[NDArray[np.int64], _Source]:
         """Return a lookup in the rows that were asked for, and where in them each id's is."""
         if asked.wait is not None:
             asked.wait()
-        coming = len(asked.rows) - len(asked.own)
+        coming = len(asked.wanted) - len(asked.own)
         if self.table.max_norm is None:
             sent = self._rows.gather(asked.local)
-            self._rows.gather(asked.own, None, None, asked.rows[coming:])
+            if self.mode is not None:
+                self._rows.gather(asked.own, None, None, asked.rows[coming:])
         else:  # in one call: a row that is scaled down for one rank is as it is for all
             found = read(np.concatenate([asked.local, asked.own]))
             sent = found[: len(asked.local)]
-            asked.rows[coming:] = found[len(asked.local) :]
+            if self.mode is not None:
+                asked.rows[coming:] = found[len(asked.local) :]
         self.table.comm.alltoallv(sent, asked.local_counts, asked.rows[:coming], asked.counts)
+        if self.mode is None:
+            return asked.positions, _Beside(self._rows, asked.rows, asked.own)
         small = _core.Table(asked.rows, out_of_range="zero")
         return asked.positions, _core.Lookup(small, *self._how)
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import pyembed as pe
 import reference
+from pyembed import _core
 from strategies import arrays_of_ids, tables
 
 
@@ -298,3 +299,33 @@ def test_a_norm_that_is_nan_is_above_nothing(p):
     before = table.copy()
     pe.Embedding.from_pretrained(table, max_norm=1.0, norm_type=p)([0, 1])
     np.testing.assert_array_equal(table, before)
+
+
+@pytest.mark.parametrize(("count", "dim"), [(0, 3), (50, 1), (70_000, 64), (1_000, 100)])
+@pytest.mark.parametrize("others_first", [False, True])  # in memory
+def test_rows_of_two_arrays(count, dim, others_first, threads, rng):
+    memory = rng.standard_normal((300, dim)).astype(np.float32)
+    parts = memory[:100], memory[100:]
+    others, rows = parts if others_first else parts[::-1]
+    lookup = _core.Lookup(_core.Table(rows))
+    ids = rng.integers(0, len(rows), 40)
+    positions = rng.integers(-1, len(others) + len(ids) + 1, count)
+    both = np.concatenate([others, rows[ids], np.zeros((2, dim), np.float32)])
+    found = lookup.gather_beside(positions, others, ids)
+    np.testing.assert_array_equal(found, both[positions], strict=True)
+    out = np.ones((count, dim), np.float32)
+    assert lookup.gather_beside(positions, others, ids, out) is out
+    np.testing.assert_array_equal(out, found)
+
+
+def test_rows_of_two_arrays_that_do_not_fit():
+    rows = np.ones((3, 2), np.float32)
+    lookup = _core.Lookup(_core.Table(rows))
+    for others in (np.ones((3, 3), np.float32), np.ones((3, 2))):
+        with pytest.raises(ValueError, match="like those of the table"):
+            lookup.gather_beside([0], others, [0])
+    with pytest.raises(IndexError, match="id 3 at position 1"):
+        lookup.gather_beside([0], np.ones((3, 2), np.float32), [0, 3])
+    others = np.ones((3, 2), np.float32)
+    with pytest.raises(ValueError, match="out overlaps others"):
+        lookup.gather_beside([0], others, [0], others[:1])
