@@ -29,6 +29,11 @@ struct BackwardCall {
 
     const T* row(i64 bag) const { return places != nullptr ? places[bag] : gradient.row(bag); }
     bool is_by_id() const { return weights != nullptr || by_frequency || winners != nullptr; }
+    // Whether source i is what id i adds, as it is.
+    bool is_plain() const {
+        return bags.offsets == nullptr && bags.length == 1 && places == nullptr && !is_by_id() &&
+               !has_coefficients() && dropout.rate == 0.0;
+    }
     i64 sources() const {
         if (ids.count == 0) return 0;  // however many bags there are
         return is_by_id() ? ids.count : bags.count;

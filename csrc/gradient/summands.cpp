@@ -77,8 +77,20 @@ std::optional<BadCall> Summands<T>::collect(const std::vector<BackwardCall<T>>& 
 }
 
 template <class T>
+void Summands<T>::take(const BackwardCall<T>& call, const Partition& ids, const Owners& owners, i64 padding) {
+    reserve({call});
+    source_bits_ = ids.position_bits();
+    const u64 nowhere = padding == no_row ? owners.end() : owners.place_of(padding);
+    const u64* const pairs = ids.pairs();
+    u64* const end = std::copy_if(pairs, pairs + ids.pair_count(), pairs_.as<u64>(),
+                                  [&](u64 pair) { return pair >> ids.position_bits() != nowhere; });
+    count_ = end - pairs_.as<u64>();
+    is_sorted_ = true;
+}
+
+template <class T>
 void Summands<T>::sort() {
-    sort_above(source_bits_);
+    if (!is_sorted_) sort_above(source_bits_);
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 #include "gradient/backward_call.h"
 #include "gradient/views.h"
 #include "keys/owners.h"
+#include "keys/partition.h"
 
 namespace pyembed {
 
@@ -26,6 +27,9 @@ class Summands {
     // places from here on.
     std::optional<BadCall> collect(const std::vector<BackwardCall<T>>& calls, const IdPolicy& policy,
                                    const RowSet& frozen, const Owners* owners = nullptr);
+
+    // Takes the summands of a plain call, whose ids a lookup has sorted by place; but for those of `padding`.
+    void take(const BackwardCall<T>& call, const Partition& ids, const Owners& owners, i64 padding);
 
     // Sorts them by row, within a row in order of position.
     void sort();
@@ -50,6 +54,7 @@ class Summands {
   private:
     // Returns the number of sources.
     i64 reserve(const std::vector<BackwardCall<T>>& calls);
+    bool is_sorted_ = false;
     // Sorts pairs by their bits from `shift` on.
     void sort_above(int shift);
 

@@ -139,11 +139,24 @@ py::tuple found_in(const std::string& dtype, const Calls& calls, i64 dim, Find f
     return found;
 }
 
+// Those of ids that a lookup has sorted need not be sorted again.
+template <class T>
+Summands<T> collect_by_owner(const BoundOwners& of, const Calls& calls) {
+    if (calls.size() != 1 || !calls[0]->get<T>().is_plain()) return collect<T>(Target::of(of), calls);
+    const BackwardCall<T>& call = calls[0]->get<T>();
+    const auto known = of.sorted(call.ids);
+    if (!known) return collect<T>(Target::of(of), calls);
+    const NoGil no_gil;
+    Summands<T> summands;
+    summands.take(call, known->parts(), of.owners, of.policy.padding);
+    return summands;
+}
+
 // With each row once, sorted by owner and then by row.
 py::tuple coalesce_by_owner(const BoundOwners& of, const Calls& calls, const std::string& dtype, i64 dim) {
     return found_in(dtype, calls, dim, [&](auto zero) {
         using T = decltype(zero);
-        const auto segments = sort(collect<T>(Target::of(of), calls));
+        const auto segments = sort(collect_by_owner<T>(of, calls));
         const i64 first = segments->view().summands.first_of(of.owners.own_begin());
         const Coalesced<T> sent(*segments, first);
         const auto write = [&](i64* ids, T* values) { sent.write(ids, values); };

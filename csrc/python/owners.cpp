@@ -1,6 +1,8 @@
 // Tables that are dealt to several processes: which rows a batch asks of which.
 #include "python/owners.h"
 
+#include <cstring>
+
 #include "base/threads.h"
 #include "keys/partition.h"
 #include "lookup/dropout.h"
@@ -8,6 +10,25 @@
 #include "python/no_gil.h"
 
 namespace pyembed {
+namespace {
+
+std::size_t bytes_of(const Ids& ids) {
+    return static_cast<std::size_t>(ids.count) *
+           (ids.type == IdType::int32 ? sizeof(std::int32_t) : sizeof(std::int64_t));
+}
+
+}  // namespace
+
+SortedIds::SortedIds(const Ids& ids, Partition parts)
+    : copy_(bytes_of(ids)), ids_{copy_.as<void>(), ids.count, ids.type}, parts_(std::move(parts)) {
+    if (ids.count > 0) std::memcpy(copy_.as<void>(), ids.data, bytes_of(ids));
+}
+
+bool SortedIds::are(const Ids& ids) const {
+    return ids.count == ids_.count && ids.type == ids_.type &&
+           (ids.count == 0 || std::memcmp(ids.data, ids_.data, bytes_of(ids)) == 0);
+}
+
 namespace {
 
 BoundOwners make_owners(i64 rows, i64 ranks, i64 rank, const std::string& out_of_range,
@@ -35,7 +56,7 @@ void forget_dropped(const Ids& ids, const IdPolicy& policy, const Dropout& dropo
 }
 
 // (positions of ids' shape, local rows (count,), counts (ranks,)). Raises IndexError where an id is bad.
-py::tuple partition(const BoundOwners& of, py::handle object, bool has_padding, double rate, u64 key,
+py::tuple partition(BoundOwners& of, py::handle object, bool has_padding, double rate, u64 key,
                     bool asks_for_dropped) {
     const IdsArgument ids = ids_argument(object);
     const IdPolicy policy = has_padding ? of.policy : of.policy.without_padding();
@@ -53,6 +74,10 @@ py::tuple partition(const BoundOwners& of, py::handle object, bool has_padding, 
     py::array local = new_numbers({parts->count()});
     py::array_t<i64> counts(of.owners.ranks());
     parts->write(static_cast<i64*>(local.mutable_data()), counts.mutable_data());
+    if (rate == 0.0) {
+        of.last_but_one = std::move(of.last);
+        of.last = std::make_shared<const SortedIds>(ids.ids, *std::move(parts));
+    }
     return py::make_tuple(std::move(positions), std::move(local), std::move(counts));
 }
 

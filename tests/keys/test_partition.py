@@ -108,3 +108,25 @@ def test_gradients_by_owner(data, rows, ranks):
         own_rows, own_values = _core.expand(table, [own])
         np.testing.assert_array_equal(own_rows, whole[own_order] // ranks)
         np.testing.assert_array_equal(own_values, summands[own_order])
+
+
+@given(st.data(), st.integers(1, 30), st.integers(1, 5))
+def test_gradients_of_what_was_looked_up(data, rows, ranks):
+    """The same as where nothing was: of the lookup before, too, and of no other ids."""
+    batch = data.draw(arrays_of_ids(rows, min_dims=1, max_dims=1))
+    last, before = batch.copy(), batch[::-1].copy()
+    padding = data.draw(st.none() | st.integers(0, rows - 1))
+    values = np.random.default_rng(1).standard_normal((len(batch), 3))
+    made = (rows, ranks, ranks // 2, "raise", padding)
+    owners, table = _core.Owners(*made), _core.Table(np.zeros((rows, 3)))
+    for ids in (before, last):
+        owners.partition(ids)
+    owners.partition(ids, False, 0.5, 7)
+    for ids in (last, before, (batch + 1) % rows):
+        calls = [_core.BackwardCall(ids, values, 3, "float64")]
+        *found, own = _core.coalesce_by_owner(owners, calls, "float64", 3)
+        *wanted, wanted_own = _core.coalesce_by_owner(_core.Owners(*made), calls, "float64", 3)
+        found += _core.coalesce(table, [own])
+        wanted += _core.coalesce(table, [wanted_own])
+        for actual, desired in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(actual, desired)
