@@ -30,7 +30,9 @@ class Owners {
 
     u64 place_of(i64 row) const {
         const u64 r = static_cast<u64>(row);
-        return ranks_ == 1 ? r : turn_of(r % ranks_) << local_bits_ | r / ranks_;
+        if (ranks_ == 1) return r;
+        const u64 local = divided(r);
+        return turn_of(r - local * ranks_) << local_bits_ | local;
     }
     i64 owner_of_place(u64 place) const {
         const u64 turn = ranks_ == 1 ? 0 : place >> local_bits_;
@@ -46,7 +48,16 @@ class Owners {
     }
 
   private:
-    u64 turn_of(u64 owner) const { return owner == rank_ ? ranks_ - 1 : owner - (owner > rank_ ? 1 : 0); }
+    // r / ranks_: numbers of 32 bits, as most are, are divided faster.
+    u64 divided(u64 r) const {
+        if ((r | ranks_) >> 32 != 0) return r / ranks_;
+        return static_cast<u32>(r) / static_cast<u32>(ranks_);
+    }
+    // Owners come at random: without a branch.
+    u64 turn_of(u64 owner) const {
+        return owner - static_cast<u64>(owner > rank_) +
+               static_cast<u64>(owner == rank_) * (ranks_ - 1 - rank_);
+    }
 
     i64 rows_;
     u64 ranks_;
