@@ -305,7 +305,6 @@ TARGETS = (
         for what, who in (
             ("skip-gram", ("skipgram", "gensim")),
             ("CBOW", ("cbow", "gensim")),
-            ("skip-gram of n-grams", ("n-grams", "gensim")),
         )
     ),
     Target(STEP_MEMORY, BATCH, "memory", memory_in_batches, 1.5, at_most=True),
