@@ -1,3 +1,5 @@
+import signal
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -6,6 +8,10 @@ import pyembed as pe
 
 settings.register_profile("pyembed", deadline=None, print_blob=True)
 settings.load_profile("pyembed")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # As where a script runs this in the background; processes that tests interrupt would ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=[1, 2, 7])
