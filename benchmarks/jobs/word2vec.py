@@ -34,12 +34,13 @@ from pyembed import word2vec
 from pyembed.vectors import WordVectors
 from report import Report
 
-DIM, EPOCHS, SEEDS = 100, 5, (1, 2, 3)
+DIM, SEEDS = 100, (1, 2, 3)
 BUCKETS = 2_000_000
 SLICE = 500_000  # words of a text whose training is timed alone
 SAMPLE = 1e-3
 MODELS = ("skipgram", "cbow")
 SUBWORD = "n-grams"
+EPOCHS = {**dict.fromkeys(MODELS, 5), SUBWORD: 1}  # which take long
 _FOLDER = tempfile.TemporaryDirectory()
 HEADER = ("model", "trainer", "words/s", "of gensim's", "WordSim-353", "SimLex-999", "analogies")
 
@@ -96,8 +97,8 @@ def _beside(path: Path, options: Options) -> Report:
             told = [vars(one) for one in outcomes]
             records.append({"model": model, "trainer": trainer, "outcomes": told})
     note = (
-        f"Means of {len(SEEDS)} seeds, but of one with {SUBWORD}, which take long; behind ± the "
-        "deviation between them."
+        f"{EPOCHS[MODELS[0]]} epochs, means of {len(SEEDS)} seeds, behind ± the deviation between "
+        f"them; with {SUBWORD} {EPOCHS[SUBWORD]} epoch by one seed."
     )
     return Report(HEADER, rows, [note, *peers.missing(["gensim", "fasttext"])], records=records)
 
@@ -134,13 +135,13 @@ def _ours(model: str, deterministic: bool, path: Path, seed: int, options: Optio
         path,
         dim=DIM,
         sample=SAMPLE,
-        epochs=EPOCHS,
+        epochs=EPOCHS[model],
         seed=seed,
         threads=options.threads,
         deterministic=deterministic,
         **more,
     )
-    return _outcome(wv, path, time.perf_counter() - began)
+    return _outcome(wv, EPOCHS[model], path, time.perf_counter() - began)
 
 
 def _gensim(model: str, path: Path, seed: int, options: Options) -> Outcome:
@@ -152,7 +153,7 @@ def _gensim(model: str, path: Path, seed: int, options: Options) -> Outcome:
         corpus_file=str(path),
         vector_size=DIM,
         sample=SAMPLE,
-        epochs=EPOCHS,
+        epochs=EPOCHS[model],
         seed=seed,
         workers=options.threads,
         sg=int(model != "cbow"),
@@ -160,7 +161,7 @@ def _gensim(model: str, path: Path, seed: int, options: Options) -> Outcome:
     )
     seconds = time.perf_counter() - began
     keyed = trained.wv
-    return _outcome(WordVectors(keyed.index_to_key, keyed.vectors), path, seconds)
+    return _outcome(WordVectors(keyed.index_to_key, keyed.vectors), EPOCHS[model], path, seconds)
 
 
 def _fasttext(model: str, path: Path, _seed: int, options: Options) -> Outcome:
@@ -175,7 +176,7 @@ def _fasttext(model: str, path: Path, _seed: int, options: Options) -> Outcome:
             model="cbow" if model == "cbow" else "skipgram",
             dim=DIM,
             t=SAMPLE,
-            epoch=EPOCHS,
+            epoch=EPOCHS[model],
             lr=0.025,
             thread=options.threads,
             verbose=0,
@@ -184,15 +185,15 @@ def _fasttext(model: str, path: Path, _seed: int, options: Options) -> Outcome:
     seconds = time.perf_counter() - began
     found = trained.get_words()
     matrix = np.array([trained.get_word_vector(word) for word in found])
-    return _outcome(WordVectors(found, matrix), path, seconds)
+    return _outcome(WordVectors(found, matrix), EPOCHS[model], path, seconds)
 
 
 def _buckets(options: Options) -> int:
     return 1000 if options.smoke else BUCKETS
 
 
-def _outcome(wv: WordVectors, path: Path, seconds: float) -> Outcome:
-    return Outcome(EPOCHS * _count(path) / seconds, _scores(wv))
+def _outcome(wv: WordVectors, epochs: int, path: Path, seconds: float) -> Outcome:
+    return Outcome(epochs * _count(path) / seconds, _scores(wv))
 
 
 def _scores(wv: WordVectors) -> tuple[float, float, float] | None:
