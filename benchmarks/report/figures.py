@@ -178,11 +178,11 @@ def _line(name: str, group: Sequence[Measurement], axis: str) -> Line:
 
 
 def _limit(group: Sequence[Measurement], axis: str) -> Line | None:
-    """The time that a streaming copy of as many bytes takes, out of the cache."""
+    """The time that a streaming copy of as many bytes takes, out of the cache, if any are told."""
     points = sorted(
         (float(one.labels[axis]), 1e9 * one.bytes / one.rows / one.roof.copy_bytes_per_second)
         for one in group
-        if one.roof is not None and not one.roof.in_cache
+        if one.bytes > 0 and one.roof is not None and not one.roof.in_cache
     )
     if len(points) < 2:
         return None

@@ -17,7 +17,7 @@ import options as command_line  # noqa: E402
 import report  # noqa: E402
 import roofline  # noqa: E402
 from harness import Measurement, Roof, Timing  # noqa: E402
-from report import merge, plan, results, scaling, targets  # noqa: E402
+from report import figures, merge, plan, results, scaling, targets  # noqa: E402
 
 FACTS = {
     "date": "2026-01-02T03:04:05",
@@ -328,6 +328,17 @@ def test_jobs_that_are_measured_anew_take_the_place_of_what_stood_there(tmp_path
     lines = targets_of((tmp_path / "RESULTS.md").read_text())
     for target, line in zip(targets.TARGETS, lines, strict=True):
         assert ("not measured" in line) == (target.job in ("sharding", "exact")), target.name
+
+
+def test_work_without_bytes_has_no_copy_to_be_drawn_beside_it():
+    found = [
+        dataclasses.replace(measured({"pyembed": 1}, {"dim": dim}), bytes=count)
+        for count in (0, 1 << 20)
+        for dim in (16, 64)
+    ]
+    without, beside = (figures.panels(pair, "dim")[0] for pair in (found[:2], found[2:]))
+    assert without.limit is None
+    assert beside.limit is not None
 
 
 def test_notes_are_of_targets_that_exist():
