@@ -60,9 +60,11 @@ def write(
     drawn = _draw(pictures, parts)
     path = folder / "RESULTS.md"
     if only and path.exists():
-        written = merge.merged(path.read_text(), _document(facts, parts, drawn, True), only)
+        written = merge.merged(
+            path.read_text(), _document(facts, parts, drawn, _dated(facts)), only
+        )
     else:
-        written = _document(facts, parts, drawn, False)
+        written = _document(facts, parts, drawn)
     path.write_text(written)
     for old in pictures.glob("*.svg"):
         if f"({FIGURES}/{old.name})" not in written:
@@ -70,8 +72,9 @@ def write(
 
 
 def _document(
-    facts: dict[str, Any], parts: Sequence[Done], drawn: dict[str, Done], is_dated: bool
+    facts: dict[str, Any], parts: Sequence[Done], drawn: dict[str, Done], dated: str = ""
 ) -> str:
+    """The whole report; ``dated`` stands in each job's section."""
     sections = [
         _introduction(facts, sum(part.seconds for part in parts)),
         _targets(parts),
@@ -79,7 +82,7 @@ def _document(
         _settings(facts),
     ]
     for job in dict.fromkeys(part.job for part in parts):
-        sections.append(_section(job, parts, drawn, _dated(facts) if is_dated else ""))
+        sections.append(_section(job, parts, drawn, dated))
     return "\n\n".join(filter(None, sections)) + "\n"
 
 

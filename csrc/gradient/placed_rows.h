@@ -16,7 +16,6 @@ class PlacedRows {
     PlacedRows(const Summands<T>& summands, i64 first);
 
     i64 count() const { return count_; }
-    i64 dim() const { return dim_; }
     const i64* rows() const { return rows_.as<i64>(); }                         // (count,)
     const T* const* places() const { return places_.template as<const T*>(); }  // (count,) of rows (D,)
 

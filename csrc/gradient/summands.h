@@ -54,7 +54,6 @@ class Summands {
   private:
     // Returns the number of sources.
     i64 reserve(const std::vector<BackwardCall<T>>& calls);
-    bool is_sorted_ = false;
     // Sorts pairs by their bits from `shift` on.
     void sort_above(int shift);
 
@@ -62,6 +61,7 @@ class Summands {
     i64 dim_ = 0;
     int row_bits_ = 0;
     int source_bits_ = 0;
+    bool is_sorted_ = false;
     Rows<const T> base_{};
     // What view() has; null where nothing needs it.
     Buffer pairs_;

@@ -18,12 +18,12 @@ class Partition {
     const u64* pairs() const { return sorted_; }
     i64 pair_count() const { return n_; }
     int position_bits() const { return position_bits_; }
-    u64 place(i64 pair) const { return sorted_[pair] >> position_bits_; }
 
     // numbers (count,) within their owners; of each rank's rows so many: counts (ranks,)
     void write(i64* local_rows, i64* counts) const;
 
   private:
+    u64 place(i64 i) const { return sorted_[i] >> position_bits_; }
     bool starts(i64 i) const { return i == 0 || place(i) != place(i - 1); }
 
     Owners owners_;
